@@ -5,8 +5,9 @@
 //! page on the caller's side ends as in any plain copy.
 
 use super::Stop;
+use super::word::Word;
 use crate::sys;
-use std::ptr;
+use std::{io, ptr};
 
 /// Bytes moved by one system call. It is also the least that POSIX lets a pipe take at once (`PIPE_BUF` is 4096 on
 /// Linux, 512 elsewhere; a pipe that is empty holds at least this much on every system in the platform table), and
@@ -33,7 +34,7 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
         unsafe { ptr::copy_nonoverlapping(buffer.as_ptr(), to, got) };
         done += got;
         if got < want {
-            return Err(Stop::Fault(done));
+            return Err(Stop::lost(done));
         }
     }
     Ok(())
@@ -59,8 +60,39 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
         let got = unsafe { sys::checked_write(to, &buffer[..want]) }.map_err(Stop::Failed)?;
         done += got;
         if got < want {
-            return Err(Stop::Fault(done));
+            return Err(Stop::lost(done));
         }
     }
     Ok(())
+}
+
+/// See [`super::load`]. The word may be torn: the kernel says nothing about how it copies.
+///
+/// # Safety
+///
+/// As [`super::load`].
+pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+    let mut value = W::default();
+    // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
+    unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
+    Ok(value)
+}
+
+/// See [`super::store`]. The word may be torn: the kernel says nothing about how it copies.
+///
+/// # Safety
+///
+/// As [`super::store`].
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: passed on; `value` is ours.
+    unsafe { write(dst, (&raw const value).cast(), W::WIDTH) }
+}
+
+/// The answer to every atomic access. No system call makes one for us and answers with what was there, and an ordinary
+/// one may die of a page that was there when we looked.
+pub(super) fn no_atomics() -> Stop {
+    Stop::Failed(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "kernel copies cannot make atomic accesses",
+    ))
 }

@@ -1,0 +1,346 @@
+//! Access by routines: small pieces of assembly, and a handler that leads a fault in one of them to its error exit.
+//!
+//! A routine says how far it came, never more; what that means is decided here. It is called only from functions that
+//! are not generic and are never inlined into another crate, because its symbol does not leave the linked module.
+
+#[macro_use]
+mod object;
+
+#[cfg(unix)]
+mod handler;
+#[cfg(target_arch = "aarch64")]
+#[path = "aarch64.rs"]
+mod machine;
+#[cfg(target_arch = "x86_64")]
+#[path = "x86_64.rs"]
+mod machine;
+mod prepare;
+mod regions;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod handler;
+
+pub(super) use machine::ATOMIC_WIDTH;
+pub(super) use prepare::{install, is_installed, prepare_thread, use_kernel_copies};
+
+use super::word::{AtomicWord, Word};
+use super::{Stop, kernel};
+use std::io;
+use std::num::NonZeroU8;
+
+/// What the processor can do, by the machine's own numbers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Level(NonZeroU8);
+
+impl Level {
+    /// # Panics
+    ///
+    /// If `number` is 0; in a constant that is an error of compilation.
+    const fn new(number: u8) -> Level {
+        Level(NonZeroU8::new(number).expect("0 stands for a thread that is not prepared"))
+    }
+}
+
+/// What a routine with a value answers, in two registers.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Loaded {
+    value: u64,
+    outcome: u64,
+}
+
+/// The access was made.
+const DONE: u64 = 0;
+/// The access was not made: a byte of it could not be reached.
+const LOST: u64 = 1;
+/// The access was not tried: this thread has not been prepared.
+const UNPREPARED: u64 = 2;
+
+/// What [`copy_in`] and [`copy_out`] answer in place of a count when the thread has not been prepared: no copy is that
+/// long.
+const NOT_TRIED: usize = usize::MAX;
+
+/// See [`super::read`].
+///
+/// # Safety
+///
+/// As [`super::read`].
+#[inline]
+pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
+    // SAFETY: passed on.
+    match unsafe { copy_in(src, dst, len) } {
+        0 => Ok(()),
+        // SAFETY: passed on.
+        left => unsafe { read_slowly(src, dst, len, left) },
+    }
+}
+
+/// See [`super::write`].
+///
+/// # Safety
+///
+/// As [`super::write`].
+#[inline]
+pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
+    // SAFETY: passed on.
+    match unsafe { copy_out(dst, src, len) } {
+        0 => Ok(()),
+        // SAFETY: passed on.
+        left => unsafe { write_slowly(dst, src, len, left) },
+    }
+}
+
+/// See [`super::load`].
+///
+/// # Safety
+///
+/// As [`super::load`].
+#[inline]
+pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+    let attempt = || match W::WIDTH {
+        // SAFETY: passed on.
+        1 => unsafe { load1(src) },
+        // SAFETY: passed on.
+        2 => unsafe { load2(src) },
+        // SAFETY: passed on.
+        4 => unsafe { load4(src) },
+        // SAFETY: passed on.
+        _ => unsafe { load8(src) },
+    };
+    let loaded = attempt();
+    if loaded.outcome == DONE {
+        return Ok(W::narrow(loaded.value));
+    }
+    match insist(loaded, &attempt)? {
+        Insisted::Done(value) => Ok(W::narrow(value)),
+        Insisted::Lost if src.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
+        Insisted::Lost => {
+            let mut value = W::default();
+            // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
+            unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
+            Ok(value)
+        }
+        // SAFETY: passed on.
+        Insisted::ByKernel => unsafe { kernel::load(src) },
+    }
+}
+
+/// See [`super::store`].
+///
+/// # Safety
+///
+/// As [`super::store`].
+#[inline]
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    let attempt = || match W::WIDTH {
+        // SAFETY: passed on.
+        1 => unsafe { store1(dst, value.widen()) },
+        // SAFETY: passed on.
+        2 => unsafe { store2(dst, value.widen()) },
+        // SAFETY: passed on.
+        4 => unsafe { store4(dst, value.widen()) },
+        // SAFETY: passed on.
+        _ => unsafe { store8(dst, value.widen()) },
+    };
+    let stored = attempt();
+    if stored.outcome == DONE {
+        return Ok(());
+    }
+    match insist(stored, &attempt)? {
+        Insisted::Done(_) => Ok(()),
+        Insisted::Lost if dst.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
+        // SAFETY: passed on; `value` is ours.
+        Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
+        // SAFETY: passed on.
+        Insisted::ByKernel => unsafe { kernel::store(dst, value) },
+    }
+}
+
+/// See [`super::load_acquire`].
+///
+/// # Safety
+///
+/// As [`super::load_acquire`].
+#[inline]
+pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
+    atomic(|| match W::WIDTH {
+        // SAFETY: passed on.
+        4 => unsafe { acquire4(src) },
+        // SAFETY: passed on.
+        _ => unsafe { acquire8(src) },
+    })
+}
+
+/// See [`super::store_release`].
+///
+/// # Safety
+///
+/// As [`super::store_release`].
+#[inline]
+pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    atomic::<W>(|| match W::WIDTH {
+        // SAFETY: passed on.
+        4 => unsafe { release4(dst, value.widen()) },
+        // SAFETY: passed on.
+        _ => unsafe { release8(dst, value.widen()) },
+    })?;
+    Ok(())
+}
+
+/// See [`super::compare_exchange`].
+///
+/// # Safety
+///
+/// As [`super::compare_exchange`].
+#[inline]
+pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
+    atomic(|| match W::WIDTH {
+        // SAFETY: passed on.
+        4 => unsafe { exchange4(dst, current.widen(), new.widen()) },
+        // SAFETY: passed on.
+        _ => unsafe { exchange8(dst, current.widen(), new.widen()) },
+    })
+}
+
+/// See [`super::fetch_add`].
+///
+/// # Safety
+///
+/// As [`super::fetch_add`].
+#[inline]
+pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
+    atomic(|| match W::WIDTH {
+        // SAFETY: passed on.
+        4 => unsafe { add4(dst, value.widen()) },
+        // SAFETY: passed on.
+        _ => unsafe { add8(dst, value.widen()) },
+    })
+}
+
+/// Makes an attempt at an aligned word, which lies in one page: it is reached as a whole or not at all.
+#[inline]
+fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
+    let loaded = attempt();
+    if loaded.outcome == DONE {
+        return Ok(W::narrow(loaded.value));
+    }
+    match insist(loaded, &attempt)? {
+        Insisted::Done(value) => Ok(W::narrow(value)),
+        Insisted::Lost => Err(Stop::lost(0)),
+        Insisted::ByKernel => Err(kernel::no_atomics()),
+    }
+}
+
+/// How an attempt that did not come through at first ended.
+enum Insisted {
+    /// With this value.
+    Done(u64),
+    /// Twice without success.
+    Lost,
+    /// Not at all: the program has chosen kernel copies.
+    ByKernel,
+}
+
+/// Makes an attempt again, after the preparation that it may lack.
+///
+/// Only a second failure counts as a fault: the page may have come back, and where the system does not tell a signal that
+/// was sent from one that it raised, the first one may have been no fault at all.
+#[cold]
+#[inline(never)]
+fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop> {
+    if first.outcome == UNPREPARED {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+            return Ok(Insisted::ByKernel);
+        }
+        let loaded = attempt();
+        if loaded.outcome == DONE {
+            return Ok(Insisted::Done(loaded.value));
+        }
+    }
+    let loaded = attempt();
+    Ok(if loaded.outcome == DONE { Insisted::Done(loaded.value) } else { Insisted::Lost })
+}
+
+/// What is left to do after [`copy_in`] has not copied everything.
+#[cold]
+#[inline(never)]
+unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize) -> Result<(), Stop> {
+    if left == NOT_TRIED {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+            // SAFETY: passed on.
+            return unsafe { kernel::read(src, dst, len) };
+        }
+        // SAFETY: passed on.
+        left = unsafe { copy_in(src, dst, len) };
+    }
+    if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
+}
+
+/// What is left to do after [`copy_out`] has not copied everything.
+#[cold]
+#[inline(never)]
+unsafe fn write_slowly(dst: *mut u8, src: *const u8, len: usize, mut left: usize) -> Result<(), Stop> {
+    if left == NOT_TRIED {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+            // SAFETY: passed on.
+            return unsafe { kernel::write(dst, src, len) };
+        }
+        // SAFETY: passed on.
+        left = unsafe { copy_out(dst, src, len) };
+    }
+    if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
+}
+
+// From here to the end: the only callers of the routines. Each makes the one test that an access needs.
+
+/// Copies from the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
+#[inline(never)]
+unsafe fn copy_in(src: *const u8, dst: *mut u8, len: usize) -> usize {
+    match prepare::level() {
+        // SAFETY: passed on; a thread with a level has the handler.
+        Some(level) => unsafe { machine::copy(level, dst, src, len, src) },
+        None => NOT_TRIED,
+    }
+}
+
+/// Copies to the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
+#[inline(never)]
+unsafe fn copy_out(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    match prepare::level() {
+        // SAFETY: passed on; a thread with a level has the handler.
+        Some(level) => unsafe { machine::copy(level, dst, src, len, dst) },
+        None => NOT_TRIED,
+    }
+}
+
+macro_rules! entries {
+    ($($name:ident($($argument:ident: $type:ty),+);)+) => {$(
+        #[inline(never)]
+        unsafe fn $name($($argument: $type),+) -> Loaded {
+            if prepare::level().is_none() {
+                return Loaded { value: 0, outcome: UNPREPARED };
+            }
+            // SAFETY: passed on; a thread with a level has the handler.
+            unsafe { machine::$name($($argument),+) }
+        }
+    )+};
+}
+
+entries! {
+    load1(src: *const u8);
+    load2(src: *const u8);
+    load4(src: *const u8);
+    load8(src: *const u8);
+    acquire4(src: *const u8);
+    acquire8(src: *const u8);
+    store1(dst: *mut u8, value: u64);
+    store2(dst: *mut u8, value: u64);
+    store4(dst: *mut u8, value: u64);
+    store8(dst: *mut u8, value: u64);
+    release4(dst: *mut u8, value: u64);
+    release8(dst: *mut u8, value: u64);
+    exchange4(dst: *mut u8, current: u64, new: u64);
+    exchange8(dst: *mut u8, current: u64, new: u64);
+    add4(dst: *mut u8, value: u64);
+    add8(dst: *mut u8, value: u64);
+}
