@@ -20,12 +20,11 @@ mod regions;
 #[path = "windows.rs"]
 mod handler;
 
-pub(super) use machine::ATOMIC_WIDTH;
-pub(super) use prepare::{install, is_installed, prepare_thread, use_kernel_copies};
+pub(crate) use machine::ATOMIC_WIDTH;
+pub(crate) use prepare::{install, is_installed, prepare_thread, use_kernel_copies};
 
 use super::word::{AtomicWord, Word};
 use super::{Stop, kernel};
-use std::io;
 use std::num::NonZeroU8;
 
 /// What the processor can do, by the machine's own numbers.

@@ -488,7 +488,7 @@ unsafe extern "sysv64" {
 pub(super) use {load4 as acquire4, load8 as acquire8, store4 as release4, store8 as release8};
 
 /// A naturally aligned access of up to this many bytes is a single one.
-pub(super) const ATOMIC_WIDTH: usize = 8;
+pub(crate) const ATOMIC_WIDTH: usize = 8;
 
 /// The registers that a copy moves bytes in.
 const BYTES_16: Level = Level::new(1);
