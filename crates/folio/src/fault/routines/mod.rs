@@ -8,6 +8,9 @@ mod object;
 
 #[cfg(unix)]
 mod handler;
+#[cfg(windows)]
+#[path = "windows.rs"]
+mod handler;
 #[cfg(target_arch = "aarch64")]
 #[path = "aarch64.rs"]
 mod machine;
@@ -16,9 +19,8 @@ mod machine;
 mod machine;
 mod prepare;
 mod regions;
-#[cfg(windows)]
-#[path = "windows.rs"]
-mod handler;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub(crate) use machine::ATOMIC_WIDTH;
 pub(crate) use prepare::{install, is_installed, prepare_thread, use_kernel_copies};
@@ -51,6 +53,7 @@ struct Loaded {
 /// The access was made.
 const DONE: u64 = 0;
 /// The access was not made: a byte of it could not be reached.
+#[cfg_attr(not(test), allow(dead_code, reason = "whatever is not done is not done"))]
 const LOST: u64 = 1;
 /// The access was not tried: this thread has not been prepared.
 const UNPREPARED: u64 = 2;

@@ -514,6 +514,16 @@ pub(super) fn level() -> Level {
     level
 }
 
+/// Every level that this processor has, with a name for messages.
+#[cfg(test)]
+pub(super) fn levels() -> Vec<(&'static str, Level)> {
+    let best = level().0;
+    [("16 bytes", BYTES_16), ("32 bytes", BYTES_32), ("64 bytes", BYTES_64)]
+        .into_iter()
+        .filter(|(_, level)| level.0 <= best)
+        .collect()
+}
+
 /// Whether `rep movsb` keeps up with the loops. Intel's processors promise it by a flag. AMD's set the flag too, but some
 /// are slower by far at certain distances between source and destination.
 fn has_fast_rep_movsb() -> bool {
@@ -526,7 +536,7 @@ fn has_fast_rep_movsb() -> bool {
 
 /// Where the first routine lies: the distances in [`REGIONS`] count from here.
 pub(super) fn base() -> usize {
-    copy16 as usize
+    copy16 as *const () as usize
 }
 
 /// Copies between the two sides, of which `view` is one, and answers how many bytes were not copied.
