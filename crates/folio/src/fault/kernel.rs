@@ -91,8 +91,5 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
 /// The answer to every atomic access. No system call makes one for us and answers with what was there, and an ordinary
 /// one may die of a page that was there when we looked.
 pub(super) fn no_atomics() -> Stop {
-    Stop::Failed(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "kernel copies cannot make atomic accesses",
-    ))
+    Stop::Failed(io::Error::new(io::ErrorKind::Unsupported, "kernel copies cannot make atomic accesses"))
 }

@@ -39,6 +39,7 @@
 //!
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
+mod kernel;
 #[cfg(not(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
@@ -46,7 +47,6 @@
 )))]
 #[path = "by_kernel.rs"]
 mod way;
-mod kernel;
 #[cfg(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",

@@ -2,7 +2,7 @@
 
 use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost};
 use super::super::{Stop, prepare_thread};
-use super::{Level, LOST, UNPREPARED, machine, prepare, regions};
+use super::{LOST, Level, UNPREPARED, machine, prepare, regions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 

@@ -448,41 +448,52 @@ routines! {{
     region!("add8.at" .. "add8.end" => "lost")
 }}
 
-// SAFETY: the block above defines these symbols with this calling convention and these arguments.
-unsafe extern "sysv64" {
-    #[link_name = symbol!("copy")]
-    fn copy16(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
-    #[link_name = symbol!("copy32")]
-    fn copy32(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
-    #[link_name = symbol!("copy64")]
-    fn copy64(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
-    #[link_name = symbol!("load1")]
-    pub(super) fn load1(src: *const u8) -> Loaded;
-    #[link_name = symbol!("load2")]
-    pub(super) fn load2(src: *const u8) -> Loaded;
-    #[link_name = symbol!("load4")]
-    pub(super) fn load4(src: *const u8) -> Loaded;
-    #[link_name = symbol!("load8")]
-    pub(super) fn load8(src: *const u8) -> Loaded;
-    #[link_name = symbol!("store1")]
-    pub(super) fn store1(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("store2")]
-    pub(super) fn store2(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("store4")]
-    pub(super) fn store4(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("store8")]
-    pub(super) fn store8(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("exchange4")]
-    pub(super) fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
-    #[link_name = symbol!("exchange8")]
-    pub(super) fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
-    #[link_name = symbol!("add4")]
-    pub(super) fn add4(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("add8")]
-    pub(super) fn add8(dst: *mut u8, value: u64) -> Loaded;
-    #[link_name = symbol!("regions")]
-    pub(super) static REGIONS: [Region; 21];
+/// Declares the routines to Rust.
+macro_rules! declarations {
+    ($abi:literal) => {
+        // SAFETY: the block above defines these symbols with this calling convention and these arguments.
+        unsafe extern $abi {
+            #[link_name = symbol!("copy")]
+            fn copy16(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            #[link_name = symbol!("copy32")]
+            fn copy32(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            #[link_name = symbol!("copy64")]
+            fn copy64(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            #[link_name = symbol!("load1")]
+            pub(super) fn load1(src: *const u8) -> Loaded;
+            #[link_name = symbol!("load2")]
+            pub(super) fn load2(src: *const u8) -> Loaded;
+            #[link_name = symbol!("load4")]
+            pub(super) fn load4(src: *const u8) -> Loaded;
+            #[link_name = symbol!("load8")]
+            pub(super) fn load8(src: *const u8) -> Loaded;
+            #[link_name = symbol!("store1")]
+            pub(super) fn store1(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("store2")]
+            pub(super) fn store2(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("store4")]
+            pub(super) fn store4(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("store8")]
+            pub(super) fn store8(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("exchange4")]
+            pub(super) fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            #[link_name = symbol!("exchange8")]
+            pub(super) fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            #[link_name = symbol!("add4")]
+            pub(super) fn add4(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("add8")]
+            pub(super) fn add8(dst: *mut u8, value: u64) -> Loaded;
+            #[link_name = symbol!("regions")]
+            pub(super) static REGIONS: [Region; 21];
+        }
+    };
 }
+
+// One convention under two names: a call under the name that Rust itself uses can be a jump.
+#[cfg(unix)]
+declarations!("C");
+#[cfg(windows)]
+declarations!("sysv64");
 
 // Every load of this architecture acquires and every store releases.
 pub(super) use {load4 as acquire4, load8 as acquire8, store4 as release4, store8 as release8};

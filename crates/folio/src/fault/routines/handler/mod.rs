@@ -169,7 +169,8 @@ unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> 
 /// The action that makes `entry` the handler, on top of `below`.
 fn action_for(entry: usize, below: &libc::sigaction) -> libc::sigaction {
     // A signal that the one below ignores interrupts no system call either.
-    let restart = if below.sa_sigaction == libc::SIG_IGN { libc::SA_RESTART } else { below.sa_flags & libc::SA_RESTART };
+    let restart =
+        if below.sa_sigaction == libc::SIG_IGN { libc::SA_RESTART } else { below.sa_flags & libc::SA_RESTART };
     // SAFETY: a C structure of integers, pointers and sets, for all of which zeros are valid.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = ENTRY[entry] as *const () as usize;

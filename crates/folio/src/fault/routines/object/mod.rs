@@ -69,9 +69,21 @@ macro_rules! routine {
 macro_rules! region {
     ($begin:literal .. $end:literal => $exit:literal) => {
         concat!(
-            ".long ", label!($begin), " - ", quoted!("copy"), "\n",
-            ".long ", label!($end), " - ", quoted!("copy"), "\n",
-            ".long ", label!($exit), " - ", quoted!("copy"), "\n",
+            ".long ",
+            label!($begin),
+            " - ",
+            quoted!("copy"),
+            "\n",
+            ".long ",
+            label!($end),
+            " - ",
+            quoted!("copy"),
+            "\n",
+            ".long ",
+            label!($exit),
+            " - ",
+            quoted!("copy"),
+            "\n",
         )
     };
 }
