@@ -293,6 +293,7 @@ routines! {{
 }}
 
 // SAFETY: the block above defines these symbols with this calling convention and these arguments.
+#[allow(improper_ctypes, reason = "the convention of 128-bit integers is settled on these systems")]
 unsafe extern "C" {
     #[link_name = symbol!("copy")]
     fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;

@@ -42,12 +42,30 @@ impl Level {
     }
 }
 
-/// What a routine with a value answers, in two registers.
-#[repr(C)]
+/// What a routine for a single access answers, in two registers: the value below, the outcome above.
+///
+/// One number and not a structure of two, so that the entry points below end in a jump and not in a call.
+#[repr(transparent)]
 #[derive(Clone, Copy)]
-struct Loaded {
-    value: u64,
-    outcome: u64,
+struct Loaded(u128);
+
+impl Loaded {
+    /// The answer where nothing was tried.
+    const NOT_TRIED: Loaded = Loaded((UNPREPARED as u128) << 64);
+
+    /// What was there, if the access was made.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    fn value(self) -> u64 {
+        self.0 as u64
+    }
+
+    /// [`DONE`], [`LOST`] or [`UNPREPARED`].
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    fn outcome(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
 }
 
 /// The access was made.
@@ -110,8 +128,8 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
         _ => unsafe { load8(src) },
     };
     let loaded = attempt();
-    if loaded.outcome == DONE {
-        return Ok(W::narrow(loaded.value));
+    if loaded.outcome() == DONE {
+        return Ok(W::narrow(loaded.value()));
     }
     match insist(loaded, &attempt)? {
         Insisted::Done(value) => Ok(W::narrow(value)),
@@ -145,7 +163,7 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
         _ => unsafe { store8(dst, value.widen()) },
     };
     let stored = attempt();
-    if stored.outcome == DONE {
+    if stored.outcome() == DONE {
         return Ok(());
     }
     match insist(stored, &attempt)? {
@@ -223,8 +241,8 @@ pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<
 #[inline]
 fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
     let loaded = attempt();
-    if loaded.outcome == DONE {
-        return Ok(W::narrow(loaded.value));
+    if loaded.outcome() == DONE {
+        return Ok(W::narrow(loaded.value()));
     }
     match insist(loaded, &attempt)? {
         Insisted::Done(value) => Ok(W::narrow(value)),
@@ -250,17 +268,17 @@ enum Insisted {
 #[cold]
 #[inline(never)]
 fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop> {
-    if first.outcome == UNPREPARED {
+    if first.outcome() == UNPREPARED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             return Ok(Insisted::ByKernel);
         }
         let loaded = attempt();
-        if loaded.outcome == DONE {
-            return Ok(Insisted::Done(loaded.value));
+        if loaded.outcome() == DONE {
+            return Ok(Insisted::Done(loaded.value()));
         }
     }
     let loaded = attempt();
-    Ok(if loaded.outcome == DONE { Insisted::Done(loaded.value) } else { Insisted::Lost })
+    Ok(if loaded.outcome() == DONE { Insisted::Done(loaded.value()) } else { Insisted::Lost })
 }
 
 /// What is left to do after [`copy_in`] has not copied everything.
@@ -320,7 +338,7 @@ macro_rules! entries {
         #[inline(never)]
         unsafe fn $name($($argument: $type),+) -> Loaded {
             if prepare::level().is_none() {
-                return Loaded { value: 0, outcome: UNPREPARED };
+                return Loaded::NOT_TRIED;
             }
             // SAFETY: passed on; a thread with a level has the handler.
             unsafe { machine::$name($($argument),+) }

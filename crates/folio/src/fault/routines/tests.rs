@@ -92,11 +92,11 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
         let word = 7_u64;
         // SAFETY: a word of ours.
         let loaded = unsafe { super::load8((&raw const word).cast()) };
-        assert_eq!(loaded.outcome, UNPREPARED);
+        assert_eq!(loaded.outcome(), UNPREPARED);
         prepare::prepare().unwrap();
         // SAFETY: as above.
         let loaded = unsafe { super::load8((&raw const word).cast()) };
-        assert_eq!((loaded.value, loaded.outcome), (7, super::DONE));
+        assert_eq!((loaded.value(), loaded.outcome()), (7, super::DONE));
         prepare_thread().unwrap();
     })
     .join()
@@ -108,9 +108,9 @@ fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
     prepare::prepare().unwrap();
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
-    assert_eq!(unsafe { machine::load8(arena.at(arena.lost.0)) }.outcome, LOST);
+    assert_eq!(unsafe { machine::load8(arena.at(arena.lost.0)) }.outcome(), LOST);
     // SAFETY: as above.
-    assert_eq!(unsafe { machine::store8(arena.at(arena.lost.0), 1) }.outcome, LOST);
+    assert_eq!(unsafe { machine::store8(arena.at(arena.lost.0), 1) }.outcome(), LOST);
 }
 
 #[test]
