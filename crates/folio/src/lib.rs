@@ -109,7 +109,7 @@ mod range;
 mod sys;
 mod view;
 
-pub use access::{Reader, Scalar};
+pub use access::{AtomicScalar, Reader, Scalar};
 pub use error::ViewError;
 pub use fault::Fault;
 pub use options::MmapOptions;

@@ -2,6 +2,7 @@
 
 use crate::Protection;
 use crate::background;
+use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::range::pages_around;
 use crate::sys;
 use std::io;
@@ -41,12 +42,19 @@ pub(crate) struct Mapping {
     /// **[M2]** the strongest claim vouched for when the mapping was made. Views of a stronger kind exist only where
     /// somebody vouched for them, and for their bytes alone, by `assume_immutable` or `assume_exclusive`.
     claim: Claim,
+    /// Whether what is written stays in this process.
+    private: bool,
     /// Whether bytes written through this mapping, now or earlier, go to a file: if not, there is nothing to flush.
     writes_file: bool,
     /// The file, where the mapping keeps it.
     file: Option<sys::File>,
     /// The offset in the file that `base` shows.
     file_offset: u64,
+    /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
+    watch: Option<Watch>,
+    /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
+    /// place when this value moves.
+    lent: OnceLock<Box<Lent>>,
     /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
     failed: OnceLock<i32>,
 }
@@ -71,6 +79,8 @@ pub(crate) struct Parts {
     /// The protection that [`Mapping::make_writable`] gives.
     pub(crate) writable: Protection,
     pub(crate) claim: Claim,
+    /// Whether what is written stays in this process.
+    pub(crate) private: bool,
     /// Whether what is written through the mapping goes to a file.
     pub(crate) writes_file: bool,
     /// The offset in the file that the range shows; 0 without a file.
@@ -97,9 +107,12 @@ impl Mapping {
             protection: parts.protection,
             writable: parts.writable,
             claim: parts.claim,
+            private: parts.private,
             writes_file: parts.writes_file,
             file: None,
             file_offset: parts.file_offset,
+            watch: None,
+            lent: OnceLock::new(),
             failed: OnceLock::new(),
         }
     }
@@ -124,6 +137,55 @@ impl Mapping {
     /// The strongest claim vouched for, see [M2].
     pub(crate) fn claim(&self) -> Claim {
         self.claim
+    }
+
+    /// What it takes to lend slices of this mapping, made at the first call; `None` where they have to be copied.
+    pub(crate) fn lent(&self) -> io::Result<Option<&Lent>> {
+        if let Some(lent) = self.lent.get() {
+            return Ok(Some(lent));
+        }
+        // Private huge pages cannot be set aside (mremap(2) of Linux refuses both ways for them).
+        let huge = self.page_size > sys::page_size();
+        if self.mapped == 0 || (self.private && huge) || !lent::prepare()? {
+            return Ok(None);
+        }
+        let aside = if self.private { Aside::Moved } else { Aside::Doubled };
+        let lent = self.new_lent(aside)?;
+        Ok(Some(self.lent.get_or_init(|| lent)))
+    }
+
+    fn new_lent(&self, aside: Aside) -> io::Result<Box<Lent>> {
+        let extent = Extent { base: self.base, len: self.mapped, page_size: self.page_size };
+        // SAFETY: the range stays mapped as long as this value lives [M1], and the pages are given up before it is unmapped.
+        unsafe { lent::new(extent, self.protection.write(), aside) }.map(Box::new)
+    }
+
+    /// Has every page that is lost from now on stand in zeros for good.
+    pub(crate) fn zero_fill(mut self) -> io::Result<Mapping> {
+        if self.mapped > 0 {
+            if !lent::prepare()? {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
+                ));
+            }
+            let lent = self.new_lent(Aside::Dropped)?;
+            self.lent.get_or_init(|| lent);
+            self.watch();
+        }
+        Ok(self)
+    }
+
+    /// Tells the handler of the pages.
+    fn watch(&mut self) {
+        // SAFETY: the box is never replaced, and dropped after the watch.
+        self.watch = self.lent.get().map(|lent| unsafe { Watch::new(lent) });
+    }
+
+    /// The pages of this mapping, if any of them has ever been exchanged: if so, access has to look whether it was disturbed.
+    #[inline]
+    pub(crate) fn exchanged(&self) -> Option<&Lent> {
+        self.lent.get().map(|lent| &**lent).filter(|lent| !lent.never_exchanged())
     }
 
     /// Where an address of the contents lies in the range, in bytes from its start.
@@ -172,10 +234,17 @@ impl Mapping {
 
     fn unmap_in_place(&mut self) -> io::Result<()> {
         if self.mapped > 0 {
+            // No handler may take a fault at these addresses for ours from here on.
+            let watched = self.watch.take().is_some();
             // SAFETY: the range is exactly what the backend mapped [M1], and with this value the last view goes: nobody is
             // left who could use it.
-            unsafe { sys::unmap(self.base, self.mapped) }?;
-            self.mapped = 0;
+            let result = unsafe { sys::unmap(self.base, self.mapped) };
+            match result {
+                Ok(()) => self.mapped = 0,
+                Err(_) if watched => self.watch(),
+                Err(_) => {}
+            }
+            return result;
         }
         Ok(())
     }

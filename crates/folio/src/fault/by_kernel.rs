@@ -84,3 +84,8 @@ pub(super) fn prepare_thread() -> io::Result<()> {
 pub(super) fn use_kernel_copies() -> io::Result<()> {
     Ok(())
 }
+
+/// Nothing is ever prepared for routines here.
+pub(super) fn prepare() -> io::Result<Option<()>> {
+    Ok(None)
+}

@@ -40,6 +40,7 @@
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
 mod kernel;
+pub(crate) mod lent;
 #[cfg(not(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
@@ -54,11 +55,13 @@ mod way;
 ))]
 #[path = "routines/mod.rs"]
 mod way;
+mod stop;
 mod word;
 
 #[cfg(all(test, unix))]
 mod tests;
 
+pub(crate) use stop::Stop;
 pub(crate) use word::{AtomicWord, Word};
 
 use std::error::Error;
@@ -214,34 +217,6 @@ impl fmt::Display for Fault {
 }
 
 impl Error for Fault {}
-
-/// Why a checked copy stopped.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The byte at this offset of the view's side was the first that could not be reached. Those before it were
-    /// copied.
-    Fault(usize),
-    /// The copy could not be made for a reason that has nothing to do with the memory (no descriptor left for the
-    /// fall-back, say).
-    Failed(io::Error),
-}
-
-impl Stop {
-    /// The byte at `at` could not be reached: counted, and reported.
-    #[cold]
-    fn lost(at: usize) -> Stop {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        Stop::Fault(at)
-    }
-
-    /// The public error, for an access that began at byte `base` of the view.
-    pub(crate) fn into_error(self, base: usize) -> io::Error {
-        match self {
-            Stop::Fault(at) => io::Error::other(Fault { offset: base + at }),
-            Stop::Failed(error) => error,
-        }
-    }
-}
 
 /// Copies `len` bytes of a mapping into memory of the caller.
 ///

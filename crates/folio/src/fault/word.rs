@@ -5,7 +5,7 @@
 /// # Safety
 ///
 /// Any bytes of that size are a value.
-pub(crate) unsafe trait Word: Copy + Default + 'static {
+pub unsafe trait Word: Copy + Default + 'static {
     /// The size in bytes.
     const WIDTH: usize = size_of::<Self>();
 
@@ -37,7 +37,7 @@ macro_rules! words {
 words! { u8 u16 u32 u64 }
 
 /// A word that the atomic operations exist for.
-pub(crate) trait AtomicWord: Word {}
+pub trait AtomicWord: Word {}
 
 impl AtomicWord for u32 {}
 impl AtomicWord for u64 {}

@@ -72,7 +72,7 @@ impl MmapOptions {
         // SAFETY: the backend has just made this mapping of whole pages, in which `lead + len` bytes lie, or there is none.
         // The claim is the caller's: `Shared` holds always, private memory of a file and the others by the word of the
         // `unsafe` function that asks for them.
-        Ok(unsafe {
+        let mapping = unsafe {
             Mapping::new(Parts {
                 range,
                 lead,
@@ -81,10 +81,12 @@ impl MmapOptions {
                 protection,
                 writable: if private { Protection::ReadCopy } else { Protection::ReadWrite },
                 claim,
+                private,
                 writes_file,
                 file_offset,
             })
-        })
+        };
+        if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
     /// Maps anonymous memory.
@@ -110,6 +112,7 @@ impl MmapOptions {
                 protection: Protection::ReadWrite,
                 writable: Protection::ReadWrite,
                 claim: Claim::Exclusive,
+                private: true,
                 writes_file: false,
                 file_offset: 0,
             })

@@ -63,6 +63,7 @@ pub struct MmapOptions {
     no_reserve_swap: bool,
     stack: bool,
     huge: Option<Option<u8>>,
+    zero_fill: bool,
 }
 
 impl MmapOptions {
@@ -186,6 +187,29 @@ impl MmapOptions {
         self
     }
 
+    /// Has lost pages of the mapping read as zeros, instead of ending the process when a plain slice touches them.
+    ///
+    /// For programs whose slices are everywhere and cannot be turned into checked access. It is not recovery: from the first
+    /// lost page on, [`fault`](View::fault), every flush and every checked access over that page report it, for as long as
+    /// the mapping lives, also when the file is long again. Ask `fault` before what was read is believed.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Linux and Android, on x86-64 and aarch64. Elsewhere, and after
+    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), the last call gives
+    /// [`Unsupported`](io::ErrorKind::Unsupported). It installs the [fault handler](crate::fault). For anonymous memory it
+    /// is ignored.
+    ///
+    /// # Safety
+    ///
+    /// Bytes that a slice has shown may become zero at any moment. So nothing may rely, for memory safety, on having checked a
+    /// byte earlier: no `&str` made without a copy, no archive that was validated once. What is written to a page after it was
+    /// lost goes nowhere.
+    pub unsafe fn zero_fill_on_fault(&mut self) -> &mut Self {
+        self.zero_fill = true;
+        self
+    }
+
     /// Maps a file as a view that others may change at any time. Safe: whoever uses it goes by checked copies.
     ///
     /// # Errors
@@ -283,6 +307,9 @@ impl MmapOptions {
     /// [`Unsupported`](io::ErrorKind::Unsupported) if the system has no proof to give; an error that carries a
     /// [`Fault`](crate::Fault) if a page cannot be brought in.
     pub fn map_if_safe<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
+        if self.zero_fill {
+            return Err(invalid_input("a file that cannot change needs no zeros for lost pages"));
+        }
         let handle = sys::file_ref(&file);
         map::check_kind(sys::inspect(handle)?.kind)?;
         match sys::proof_of_immutability(handle)? {

@@ -10,19 +10,62 @@
 
 mod pages;
 mod sync;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux.rs"]
+mod system;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "none.rs"]
 mod system;
 mod table;
 
-pub(crate) use pages::Pages;
-pub(crate) use system::System;
 
-use pages::Loss;
+
+use pages::{Loss, Pages};
 use std::io;
+use std::ptr::NonNull;
 use std::ops::Range;
+use system::System;
 use table::{Published, Table};
 
 /// The pages of one mapping, as the handler and everybody else see them.
 pub(crate) type Lent = Pages<System>;
+
+/// What becomes of a page that is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aside {
+    /// Its mapping is doubled, which takes a shared mapping.
+    Doubled,
+    /// Its mapping is moved, and an empty one stays.
+    Moved,
+    /// It is gone for good.
+    Dropped,
+}
+
+/// The range of a mapping.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// **[L1]** `base .. base + len` is mapped as long as this is used: whole pages of `page_size` bytes, a power of two.
+    pub(crate) base: NonNull<u8>,
+    pub(crate) len: usize,
+    pub(crate) page_size: usize,
+}
+
+impl Extent {
+    /// The page that contains an address of the mapping.
+    pub(crate) fn page_at(&self, address: usize) -> usize {
+        (address - self.base.as_ptr().addr()) / self.page_size
+    }
+
+    /// The pages that `len` bytes (not 0) at an address of the mapping touch.
+    pub(crate) fn pages_at(&self, address: usize, len: usize) -> Range<usize> {
+        self.page_at(address)..self.page_at(address + (len - 1)) + 1
+    }
+
+    /// The address of a page.
+    pub(crate) fn start_of(&self, page: usize) -> usize {
+        self.base.as_ptr().addr() + page * self.page_size
+    }
+}
 
 static TABLE: Table<Lent> = Table::new();
 
@@ -30,11 +73,27 @@ static TABLE: Table<Lent> = Table::new();
 /// tried again.
 pub(super) fn recover(address: usize) -> bool {
     TABLE
-        .find(address, |lent| match lent.lose(lent.exchange().page_at(address)) {
+        .find(address, |lent| match lent.lose(lent.extent().page_at(address)) {
             Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
             Loss::Refused => None,
         })
         .is_some()
+}
+
+impl Lent {
+    pub(crate) fn extent(&self) -> &Extent {
+        self.exchange().extent()
+    }
+}
+
+/// What it takes to lend slices of a mapping.
+///
+/// # Safety
+///
+/// The extent is one [L1], as long as the returned value lives.
+pub(crate) unsafe fn new(extent: Extent, writable: bool, aside: Aside) -> io::Result<Lent> {
+    // SAFETY: passed on.
+    unsafe { System::lent(extent, writable, aside) }
 }
 
 /// Prepares the process and this thread for lending. `false` where slices cannot be lent and have to be copied.
@@ -55,7 +114,7 @@ impl<'a> Guard<'a> {
     /// Publishes `len` bytes (not 0) at `start`, which lie in the mapping of `lent`. `Err` with the first lost page if there is
     /// one already that another closure uses.
     pub(crate) fn new(lent: &'a Lent, start: usize, len: usize) -> Result<Guard<'a>, usize> {
-        let pages = lent.exchange().pages_at(start, len);
+        let pages = lent.extent().pages_at(start, len);
         let mut tries = 0;
         loop {
             // SAFETY: `lent` outlives the guard, and its drop withdraws the entry.
@@ -85,8 +144,8 @@ impl Drop for Guard<'_> {
             published.withdraw();
         }
         self.lent.bring_back(self.pages.clone(), |page| {
-            let (start, end) = self.lent.exchange().bounds(page);
-            TABLE.in_use(start, end)
+            let start = self.lent.extent().start_of(page);
+            TABLE.in_use(start, start + self.lent.extent().page_size)
         });
     }
 }
@@ -101,9 +160,9 @@ impl Watch {
     ///
     /// `lent` lives at the same address until the value is dropped.
     pub(crate) unsafe fn new(lent: &Lent) -> Watch {
-        let (start, end) = lent.exchange().range();
+        let start = lent.extent().start_of(0);
         // SAFETY: passed on; the drop withdraws the entry.
-        Watch(Some(unsafe { TABLE.publish(start, end, lent) }))
+        Watch(Some(unsafe { TABLE.publish(start, start + lent.extent().len, lent) }))
     }
 }
 

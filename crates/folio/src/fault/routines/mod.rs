@@ -23,7 +23,7 @@ mod regions;
 mod tests;
 
 pub(crate) use machine::ATOMIC_WIDTH;
-pub(crate) use prepare::{install, is_installed, prepare_thread, use_kernel_copies};
+pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_kernel_copies};
 
 use super::word::{AtomicWord, Word};
 use super::{Stop, kernel};
@@ -31,7 +31,7 @@ use std::num::NonZeroU8;
 
 /// What the processor can do, by the machine's own numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Level(NonZeroU8);
+pub(crate) struct Level(NonZeroU8);
 
 impl Level {
     /// # Panics

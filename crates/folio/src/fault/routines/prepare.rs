@@ -28,7 +28,7 @@ pub(super) fn level() -> Option<Level> {
 }
 
 /// Prepares this thread, and the process before it if need be. `None` when the program has chosen kernel copies.
-pub(super) fn prepare() -> io::Result<Option<Level>> {
+pub(crate) fn prepare() -> io::Result<Option<Level>> {
     if CHOICE.load(Ordering::Acquire) == UNDECIDED {
         let _inside = GATE.enter();
         if CHOICE.load(Ordering::Relaxed) == UNDECIDED {

@@ -10,7 +10,7 @@
 //! Everything that a signal can lead to here is async-signal-safe: it touches its arguments, atomics and constants, and
 //! calls only what POSIX lists as safe. It is never removed, and the module that contains it is never unloaded.
 //!
-//! A later layer that lends plain slices asks its own table in [`recover`], for faults outside the routines.
+//! For faults outside of the routines it asks the table of slices that closures are using ([`lent`]).
 
 mod previous;
 
@@ -26,6 +26,7 @@ mod system;
 #[path = "freebsd.rs"]
 mod system;
 
+use super::super::lent;
 use super::regions;
 use libc::{c_int, c_void, siginfo_t};
 use previous::{ENTRIES, Previous};
@@ -127,15 +128,14 @@ pub(super) fn prepare_thread() -> io::Result<()> {
 ///
 /// For the kernel alone, with the arguments that it gives to a handler with `SA_SIGINFO`.
 unsafe extern "C" fn entry<const N: usize>(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: passed on.
-    if unsafe { recover(signal, info, context) } {
-        return;
-    }
     let errno = system::errno();
     // SAFETY: the C library keeps one for each thread, and this thread is not about to end.
     let saved = unsafe { errno.read() };
-    // SAFETY: passed on; the kernel calls an entry point only after its previous action was set.
-    unsafe { previous::pass_on(N, signal, info, context) };
+    // SAFETY: passed on.
+    if !unsafe { recover(signal, info, context) } {
+        // SAFETY: passed on; the kernel calls an entry point only after its previous action was set.
+        unsafe { previous::pass_on(N, signal, info, context) };
+    }
     // SAFETY: as above.
     unsafe { errno.write(saved) };
 }
@@ -155,15 +155,15 @@ unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> 
     let address = unsafe { system::address(info) };
     // SAFETY: the kernel gives a valid pointer, and nobody else has one.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
-    let Some(exit) = regions::exit_of(system::pc(context)) else {
-        return false;
-    };
-    let (begin, end) = system::view_side(context);
-    if address.end <= begin || end <= address.start {
-        return false;
+    if let Some(exit) = regions::exit_of(system::pc(context)) {
+        let (begin, end) = system::view_side(context);
+        if begin < address.end && address.start < end {
+            system::set_pc(context, exit);
+            return true;
+        }
     }
-    system::set_pc(context, exit);
-    true
+    // A page of a slice that a closure is using, touched by whatever code.
+    matches!(Signal::of(signal), Signal::Bus) && lent::recover(address.start)
 }
 
 /// The action that makes `entry` the handler, on top of `below`.

@@ -4,36 +4,22 @@
 //! there, whatever the C library makes of its wrappers.
 
 use super::pages::{Exchange, Pages};
-use super::{Lent, sync::AtomicU32};
+use super::sync::AtomicU32;
+use super::{Aside, Extent, Lent};
 use crate::range::round_up;
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::io;
-use std::ops::Range;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What becomes of a page that is set aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Aside {
-    /// Its mapping is doubled: `mremap` with an old size of 0, for shared mappings (mremap(2)).
-    Doubled,
-    /// Its mapping is moved and an empty one stays: `MREMAP_DONTUNMAP`, for private mappings (Linux 5.13 for files).
-    Moved,
-    /// It is gone for good.
-    Dropped,
-}
-
 /// Where the pages of a mapping are, and where they go when they are set aside.
 pub(crate) struct System {
-    /// **[L1]** `base .. base + len` is the range of a living mapping, whole pages of `page_size` bytes (a power of two).
-    base: NonNull<u8>,
-    len: usize,
-    page_size: usize,
+    extent: Extent,
     /// Whether the page of zeros may be written.
     writable: bool,
     aside: Aside,
     /// **[L2]** unless pages are dropped: a reservation of ours of `reserved` bytes, in which the page at `base + n` has its
-    /// place at `places + n`; `places` is a multiple of `page_size`.
+    /// place at `places + n`; `places` is a multiple of the page size.
     reservation: Option<(NonNull<u8>, usize)>,
     places: *mut u8,
 }
@@ -48,14 +34,9 @@ impl System {
     ///
     /// # Safety
     ///
-    /// `base .. base + len` is the range of a mapping that lives as long as this value: whole pages of `page_size` bytes.
-    pub(crate) unsafe fn lent(
-        base: NonNull<u8>,
-        len: usize,
-        page_size: usize,
-        writable: bool,
-        aside: Aside,
-    ) -> io::Result<Lent> {
+    /// The extent is one [L1], as long as the returned value lives.
+    pub(crate) unsafe fn lent(extent: Extent, writable: bool, aside: Aside) -> io::Result<Lent> {
+        let Extent { len, page_size, .. } = extent;
         let (reservation, places) = if aside == Aside::Dropped {
             (None, ptr::null_mut())
         } else {
@@ -65,39 +46,22 @@ impl System {
             let skip = round_up(reservation.as_ptr().addr(), page_size).unwrap_or(0) - reservation.as_ptr().addr();
             (Some((reservation, reserved)), reservation.as_ptr().wrapping_add(skip))
         };
-        let system = System { base, len, page_size, writable, aside, reservation, places };
+        let system = System { extent, writable, aside, reservation, places };
         Ok(Pages::new(system, zeroed_words(len / page_size)))
     }
 
-    /// The page that contains an address of the mapping.
-    pub(super) fn page_at(&self, address: usize) -> usize {
-        (address - self.base.as_ptr().addr()) / self.page_size
-    }
-
-    /// The pages that `len` bytes (not 0) at an address of the mapping touch.
-    pub(crate) fn pages_at(&self, address: usize, len: usize) -> Range<usize> {
-        self.page_at(address)..self.page_at(address + (len - 1)) + 1
-    }
-
-    /// The addresses of the mapping.
-    pub(super) fn range(&self) -> (usize, usize) {
-        (self.base.as_ptr().addr(), self.base.as_ptr().addr() + self.len)
-    }
-
-    /// The addresses of a page.
-    pub(crate) fn bounds(&self, page: usize) -> (usize, usize) {
-        let start = self.base.as_ptr().addr() + page * self.page_size;
-        (start, start + self.page_size)
+    pub(crate) fn extent(&self) -> &Extent {
+        &self.extent
     }
 
     /// Where a page is.
     fn at(&self, page: usize) -> *mut u8 {
-        self.base.as_ptr().wrapping_add(page * self.page_size)
+        self.extent.base.as_ptr().wrapping_add(page * self.extent.page_size)
     }
 
     /// Where it goes.
     fn place_of(&self, page: usize) -> *mut u8 {
-        self.places.wrapping_add(page * self.page_size)
+        self.places.wrapping_add(page * self.extent.page_size)
     }
 }
 
@@ -123,17 +87,17 @@ impl Exchange for System {
                 let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
                 // SAFETY: the page is in a living mapping [L1], its place in our reservation [L2]. The old size of 0 leaves
                 // the page where it is.
-                unsafe { mremap(self.at(page), 0, self.page_size, flags, self.place_of(page)) }
+                unsafe { mremap(self.at(page), 0, self.extent.page_size, flags, self.place_of(page)) }
             }
             Aside::Moved => {
                 let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
                 // SAFETY: as above. The range of the page stays mapped, so nothing else can take it.
-                unsafe { mremap(self.at(page), self.page_size, self.page_size, flags, self.place_of(page)) }
+                unsafe { mremap(self.at(page), self.extent.page_size, self.extent.page_size, flags, self.place_of(page)) }
             }
             Aside::Dropped => true,
         };
         // SAFETY: the page is in a living mapping [L1], and its bytes cannot be reached anyway.
-        set_aside && unsafe { put_zeros(self.at(page), self.page_size, self.writable) }
+        set_aside && unsafe { put_zeros(self.at(page), self.extent.page_size, self.writable) }
     }
 
     fn bring_back(&self, page: usize) -> bool {
@@ -142,17 +106,17 @@ impl Exchange for System {
         }
         let (old_len, flags) = match self.aside {
             Aside::Doubled => (0, 0),
-            _ => (self.page_size, MREMAP_DONTUNMAP),
+            _ => (self.extent.page_size, MREMAP_DONTUNMAP),
         };
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | flags;
         // SAFETY: the place is in our reservation [L2] and holds the page, whose own range in the living mapping [L1] stands
         // in zeros that nobody uses [P3]. The call puts the one over the other at once, and leaves the place mapped, so that
         // nothing else can take it.
-        let back = unsafe { mremap(self.place_of(page), old_len, self.page_size, flags, self.at(page)) };
+        let back = unsafe { mremap(self.place_of(page), old_len, self.extent.page_size, flags, self.at(page)) };
         if back {
             // Only so that the place holds nothing; if it fails, the next page that is set aside there replaces what it holds.
             // SAFETY: the place is in our reservation [L2], and nobody has a reference to it.
-            unsafe { map_fixed(self.place_of(page), self.page_size, libc::PROT_NONE) };
+            unsafe { map_fixed(self.place_of(page), self.extent.page_size, libc::PROT_NONE) };
         }
         back
     }
