@@ -30,7 +30,9 @@ impl<A: Access> View<A> {
     ///
     /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
     /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew. (A failure
-    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.)
+    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
+    /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
+    /// written to it since is in no file.
     ///
     /// # Examples
     ///
@@ -44,7 +46,7 @@ impl<A: Access> View<A> {
     /// ```
     #[doc(alias = "msync", alias = "FlushViewOfFile", alias = "fsync")]
     pub fn flush(&self) -> io::Result<()> {
-        self.mapping().flush(self.start(), self.len())
+        self.flush_range(0, self.len())
     }
 
     /// [`flush`](Self::flush) of the bytes `offset .. offset + len` of the view.
@@ -55,7 +57,8 @@ impl<A: Access> View<A> {
     /// view.
     pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().flush(self.start() + offset, len)
+        self.mapping().flush(self.start() + offset, len)?;
+        self.nothing_lost(offset, len)
     }
 
     /// Starts to write the bytes of the view to storage, and does not wait for it.
@@ -82,7 +85,7 @@ impl<A: Access> View<A> {
     /// the next flush of the mapping.
     #[doc(alias = "sync_file_range", alias = "MS_ASYNC")]
     pub fn flush_async(&self) -> io::Result<()> {
-        self.mapping().start_flush(self.start(), self.len())
+        self.flush_async_range(0, self.len())
     }
 
     /// [`flush_async`](Self::flush_async) of the bytes `offset .. offset + len` of the view.
@@ -93,7 +96,8 @@ impl<A: Access> View<A> {
     /// end of the view.
     pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().start_flush(self.start() + offset, len)
+        self.mapping().start_flush(self.start() + offset, len)?;
+        self.nothing_lost(offset, len)
     }
 
     /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there.
@@ -105,6 +109,15 @@ impl<A: Access> View<A> {
     /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
     #[doc(alias = "fsync")]
     pub fn sync_all(&self) -> io::Result<()> {
-        self.mapping().sync_all()
+        self.mapping().sync_all()?;
+        self.nothing_lost(0, self.len())
+    }
+
+    /// What was written to a page that stands in zeros now is in no file: a flush of it is no success.
+    fn nothing_lost(&self, offset: usize, len: usize) -> io::Result<()> {
+        match self.fault_in(offset, len) {
+            Some(fault) if self.mapping().writes_file() => Err(io::Error::other(fault)),
+            _ => Ok(()),
+        }
     }
 }

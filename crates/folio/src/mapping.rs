@@ -249,6 +249,11 @@ impl Mapping {
         Ok(())
     }
 
+    /// Whether what is written through this mapping goes to a file.
+    pub(crate) fn writes_file(&self) -> bool {
+        self.writes_file
+    }
+
     /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
     /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
     fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {

@@ -16,14 +16,15 @@ impl<A: Access> View<A> {
     /// no page of the mapping is lost, O(pages) otherwise.
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
-        let lent = self.mapping().exchanged()?;
-        let page = lent.first_lost(self.pages_in(lent)?)?;
-        Some(self.fault_of_page(lent, page))
+        self.fault_in(0, self.len())
     }
 
-    /// The pages of the view, if it has any.
-    fn pages_in(&self, lent: &Lent) -> Option<std::ops::Range<usize>> {
-        (!self.is_empty()).then(|| lent.extent().pages_at(self.as_ptr().addr(), self.len()))
+    /// [`fault`](Self::fault) of a range that has been checked; the offset counts from the start of the view.
+    pub(crate) fn fault_in(&self, offset: usize, len: usize) -> Option<Fault> {
+        let lent = self.mapping().exchanged().filter(|_| len > 0)?;
+        let start = self.as_ptr().addr() + offset;
+        let page = lent.first_lost(lent.extent().pages_at(start, len))?;
+        Some(Fault { offset: self.fault_of_page(lent, page).offset.max(offset) })
     }
 
     /// The fault of a lost page: its first byte in this view.
