@@ -82,7 +82,11 @@ impl View<Shared> {
     /// The address of a number whose range has been checked, which must be aligned.
     fn aligned<T>(&self, offset: usize) -> io::Result<*mut u8> {
         let at = self.start_ptr().wrapping_add(offset);
-        if at.addr() % size_of::<T>() == 0 { Ok(at) } else { Err(invalid_input("the address of the number is not aligned")) }
+        if at.addr() % size_of::<T>() == 0 {
+            Ok(at)
+        } else {
+            Err(invalid_input("the address of the number is not aligned"))
+        }
     }
 
     /// Makes an access that cannot be repeated. `access` gets the address of a number inside the view, aligned, in a mapping

@@ -1,7 +1,7 @@
 //! Plain slices for the length of a closure, which survive the loss of a page.
 
 use crate::error::read_only;
-use crate::fault::lent::{Guard, Lent};
+use crate::fault::lent::{self, Lent};
 use crate::fault::{Fault, Stop};
 use crate::view::{Access, Shared, View};
 use std::io;
@@ -90,7 +90,8 @@ impl View<Shared> {
         let Some(lent) = self.mapping().lent()? else {
             return Ok(f(&self.checked_copy()?));
         };
-        let guard = Guard::new(lent, self.as_ptr().addr(), self.len()).map_err(|page| self.error_of_page(lent, page))?;
+        let guard =
+            lent::lend(lent, self.as_ptr().addr(), self.len()).map_err(|page| self.error_of_page(lent, page))?;
         // SAFETY: the range is mapped as long as the view lives [V0][V1], readable in every protection there is and not
         // longer than `isize::MAX` [M3]; a page that is lost is replaced by zeros while the guard lives. The caller vouches
         // that nobody writes.
@@ -135,7 +136,8 @@ impl View<Shared> {
             self.write_all_at(&copy, 0)?;
             return Ok(answer);
         };
-        let guard = Guard::new(lent, self.as_ptr().addr(), self.len()).map_err(|page| self.error_of_page(lent, page))?;
+        let guard =
+            lent::lend(lent, self.as_ptr().addr(), self.len()).map_err(|page| self.error_of_page(lent, page))?;
         // SAFETY: as in `with_slice`; the pages can be written (checked above), and the caller vouches that nobody else
         // touches the bytes.
         let answer = f(unsafe { slice::from_raw_parts_mut(self.start_ptr(), self.len()) });

@@ -41,6 +41,7 @@
 
 mod kernel;
 pub(crate) mod lent;
+mod stop;
 #[cfg(not(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
@@ -55,7 +56,6 @@ mod way;
 ))]
 #[path = "routines/mod.rs"]
 mod way;
-mod stop;
 mod word;
 
 #[cfg(all(test, unix))]

@@ -50,10 +50,6 @@ impl System {
         Ok(Pages::new(system, zeroed_words(len / page_size)))
     }
 
-    pub(crate) fn extent(&self) -> &Extent {
-        &self.extent
-    }
-
     /// Where a page is.
     fn at(&self, page: usize) -> *mut u8 {
         self.extent.base.as_ptr().wrapping_add(page * self.extent.page_size)
@@ -76,6 +72,10 @@ impl Drop for System {
 }
 
 impl Exchange for System {
+    fn extent(&self) -> &Extent {
+        &self.extent
+    }
+
     fn barrier(&self) {
         // SAFETY: the call takes no pointer. It was registered for, or slices would not be lent.
         unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) };
@@ -92,7 +92,9 @@ impl Exchange for System {
             Aside::Moved => {
                 let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
                 // SAFETY: as above. The range of the page stays mapped, so nothing else can take it.
-                unsafe { mremap(self.at(page), self.extent.page_size, self.extent.page_size, flags, self.place_of(page)) }
+                unsafe {
+                    mremap(self.at(page), self.extent.page_size, self.extent.page_size, flags, self.place_of(page))
+                }
             }
             Aside::Dropped => true,
         };
@@ -138,7 +140,8 @@ pub(super) fn register_barrier() -> bool {
     match REGISTERED.load(Ordering::Relaxed) {
         UNKNOWN => {
             // SAFETY: the call takes no pointer.
-            let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
+            let result =
+                unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
             REGISTERED.store(if result == 0 { YES } else { NO }, Ordering::Relaxed);
             result == 0
         }

@@ -16,10 +16,6 @@ impl System {
     pub(crate) unsafe fn lent(_extent: Extent, _writable: bool, _aside: Aside) -> io::Result<Lent> {
         Err(io::ErrorKind::Unsupported.into())
     }
-
-    pub(crate) fn extent(&self) -> &Extent {
-        match *self {}
-    }
 }
 
 /// Never so.
@@ -28,6 +24,10 @@ pub(super) fn register_barrier() -> bool {
 }
 
 impl Exchange for System {
+    fn extent(&self) -> &Extent {
+        match *self {}
+    }
+
     fn barrier(&self) {
         match *self {}
     }

@@ -12,6 +12,7 @@
 //! - **[P3]** a page is brought back only while no entry of the table covers it. So whoever has published an entry and
 //!   *then* finds the word whole, or lost, can rely on a lost page staying lost until the entry is withdrawn.
 
+use super::extent::Extent;
 use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, fence};
 use std::ops::Range;
 
@@ -27,6 +28,8 @@ const TURN: u32 = 4;
 
 /// How the exchange itself is made: system calls, or a model of them in a test. None of it may lock or allocate.
 pub(crate) trait Exchange {
+    /// The mapping.
+    fn extent(&self) -> &Extent;
     /// Makes every thread of the process see what this one has written before, before anything that they do after.
     fn barrier(&self);
     /// Puts zeros in the place of a page, and its mapping aside. On `false` nothing has changed.
@@ -66,8 +69,9 @@ impl<X: Exchange> Pages<X> {
         Pages { exchange, words, lost: AtomicUsize::new(0), turns: AtomicUsize::new(0), bringing_back: Mutex::new(()) }
     }
 
-    pub(crate) fn exchange(&self) -> &X {
-        &self.exchange
+    /// The mapping.
+    pub(crate) fn extent(&self) -> &Extent {
+        self.exchange.extent()
     }
 
     /// Has a page stand in zeros. For the handler.
