@@ -63,7 +63,8 @@ impl<A: Access> View<A> {
 
     /// Starts to write the bytes of the view to storage, and does not wait for it.
     ///
-    /// The write really starts, by the time this returns or soon after; when it is done is not said. Only
+    /// The write really starts, by the time this returns or soon after, also of pages that an earlier call has started and that
+    /// have been changed since; when it is done is not said. Only
     /// [`flush`](Self::flush) says that the bytes are durable, and has less left to do after this. (It is not an `async fn`:
     /// in asynchronous code, run `flush` where blocking is allowed.)
     ///
@@ -71,10 +72,12 @@ impl<A: Access> View<A> {
     ///
     /// | system | the mapping keeps its file | it does not |
     /// |---|---|---|
-    /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return | a thread of the process calls `msync(MS_SYNC)` |
+    /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     ///
-    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there.
+    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
+    /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
+    /// systems); kernels before 6.5 do not tell what it passed over.
     /// [`open_path`](View::open_path), [`create_new`](View::create_new) and
     /// [`keep_file`](crate::MmapOptions::keep_file) give a mapping that keeps its file. With a device that is saturated
     /// `sync_file_range` may wait for room in its queue.
@@ -100,12 +103,13 @@ impl<A: Access> View<A> {
         self.nothing_lost(offset, len)
     }
 
-    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there.
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. A private or
+    /// read-only mapping that keeps its file has the file's metadata written; one that keeps none has nothing to write.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping keeps no file: the metadata
-    /// belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
+    /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping writes to a file and does not
+    /// keep it: the metadata belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
     /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
     #[doc(alias = "fsync")]
     pub fn sync_all(&self) -> io::Result<()> {

@@ -7,6 +7,7 @@ use crate::range::pages_around;
 use crate::sys;
 use std::io;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
@@ -44,10 +45,14 @@ pub(crate) struct Mapping {
     claim: Claim,
     /// Whether what is written stays in this process.
     private: bool,
-    /// Whether bytes written through this mapping, now or earlier, go to a file: if not, there is nothing to flush.
-    writes_file: bool,
-    /// The file, where the mapping keeps it.
-    file: Option<sys::File>,
+    /// Set when somebody who may share the bytes has been let in: [M2] is `Shared` from then on.
+    shared_since: AtomicBool,
+    /// Whether this is a shared mapping of a file: what is written through it goes there.
+    shared_file: bool,
+    /// Whether it could be written at any time until now: if not, there is nothing to flush.
+    was_writable: bool,
+    /// The file, where the mapping keeps it, and whether it can be used to start a flush.
+    file: Option<(sys::File, bool)>,
     /// The offset in the file that `base` shows.
     file_offset: u64,
     /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
@@ -81,8 +86,8 @@ pub(crate) struct Parts {
     pub(crate) claim: Claim,
     /// Whether what is written stays in this process.
     pub(crate) private: bool,
-    /// Whether what is written through the mapping goes to a file.
-    pub(crate) writes_file: bool,
+    /// Whether it is a shared mapping of a file.
+    pub(crate) shared_file: bool,
     /// The offset in the file that the range shows; 0 without a file.
     pub(crate) file_offset: u64,
 }
@@ -108,7 +113,9 @@ impl Mapping {
             writable: parts.writable,
             claim: parts.claim,
             private: parts.private,
-            writes_file: parts.writes_file,
+            shared_since: AtomicBool::new(false),
+            shared_file: parts.shared_file,
+            was_writable: parts.protection.write(),
             file: None,
             file_offset: parts.file_offset,
             watch: None,
@@ -119,7 +126,8 @@ impl Mapping {
 
     /// Keeps the file that the range shows, for flushing.
     pub(crate) fn keep(mut self, file: sys::File) -> Mapping {
-        self.file = Some(file);
+        let starts = sys::starts_through(sys::file_ref(&file));
+        self.file = Some((file, starts));
         self
     }
 
@@ -129,6 +137,11 @@ impl Mapping {
         (unsafe { self.base.add(self.lead) }, self.len)
     }
 
+    /// Bytes per page of this mapping.
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
     /// What the pages allow now.
     pub(crate) fn protection(&self) -> Protection {
         self.protection
@@ -136,7 +149,14 @@ impl Mapping {
 
     /// The strongest claim vouched for, see [M2].
     pub(crate) fn claim(&self) -> Claim {
-        self.claim
+        if self.shared_since.load(Ordering::Relaxed) { Claim::Shared } else { self.claim }
+    }
+
+    /// Notes that a view lets others in. Private memory has no others.
+    pub(crate) fn let_others_in(&self) {
+        if !self.private {
+            self.shared_since.store(true, Ordering::Relaxed);
+        }
     }
 
     /// What it takes to lend slices of this mapping, made at the first call; `None` where they have to be copied.
@@ -213,15 +233,31 @@ impl Mapping {
         if self.mapped > 0 {
             // SAFETY: the range is a mapping of ours [M1]. References to its bytes borrow a view, views hold the `Arc` of
             // this value, and `&mut self` shows that there is no other one.
-            unsafe { sys::protect(self.base, self.mapped, protection) }?;
+            let result = unsafe { sys::protect(self.base, self.mapped, protection) };
+            if let Err(error) = result {
+                // The system may have changed the first pages before it failed. It knows how to make them what they were.
+                // SAFETY: as above.
+                let _ = unsafe { sys::protect(self.base, self.mapped, self.protection) };
+                return Err(error);
+            }
         }
         self.protection = protection;
+        self.was_writable |= protection.write();
         Ok(())
     }
 
     /// Makes the pages writable.
     pub(crate) fn make_writable(&mut self) -> io::Result<()> {
-        if self.protection.write() { Ok(()) } else { self.protect(self.writable) }
+        if self.protection.write() {
+            return Ok(());
+        }
+        if self.shared_file && sys::KEEPS_FILE && self.file.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "what is written could not be flushed: the mapping keeps no file (MmapOptions::keep_file)",
+            ));
+        }
+        self.protect(self.writable)
     }
 
     /// Unmaps, and says what the system said. On failure the mapping is as before.
@@ -251,13 +287,13 @@ impl Mapping {
 
     /// Whether what is written through this mapping goes to a file.
     pub(crate) fn writes_file(&self) -> bool {
-        self.writes_file
+        self.shared_file && self.was_writable
     }
 
     /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
     /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
     fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
-        if !self.writes_file || len == 0 {
+        if !self.writes_file() || len == 0 {
             return Ok(None);
         }
         match self.failed.get() {
@@ -266,18 +302,22 @@ impl Mapping {
         }
     }
 
-    /// Remembers a failed write-back for all later flushes.
+    /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
     fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if let Some(code) = result.as_ref().err().and_then(io::Error::raw_os_error) {
-            // The first one stays.
-            let _ = self.failed.set(code);
+        use io::ErrorKind::{Interrupted, InvalidInput, OutOfMemory, Unsupported, WouldBlock};
+        if let Err(error) = &result {
+            let untried = matches!(error.kind(), Interrupted | InvalidInput | OutOfMemory | Unsupported | WouldBlock);
+            if let Some(code) = error.raw_os_error().filter(|_| !untried) {
+                // The first one stays.
+                let _ = self.failed.set(code);
+            }
         }
         result
     }
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
     fn file_at(&self, offset: usize) -> Option<(sys::FileRef<'_>, u64)> {
-        let file = self.file.as_ref()?;
+        let (file, _) = self.file.as_ref()?;
         Some((sys::file_ref(file), self.file_offset + offset as u64))
     }
 
@@ -294,18 +334,19 @@ impl Mapping {
         let Some((first, pages)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        match self.remember(sys::start_flush(self.address_of(first), pages, self.file_at(first)))? {
+        let file = self.file_at(first).filter(|_| self.file.as_ref().is_some_and(|(_, starts)| *starts));
+        match self.remember(sys::start_flush(self.address_of(first), pages, file))? {
             sys::Started::Yes => Ok(()),
             sys::Started::No => background::flush(self, offset, len),
         }
     }
 
-    /// Writes the contents, and the kept file's metadata, to stable storage.
+    /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
-        if self.to_flush(self.lead, self.len)?.is_none() {
-            return Ok(());
-        }
-        let Some(file) = &self.file else {
+        let Some((file, _)) = &self.file else {
+            if !self.writes_file() {
+                return Ok(());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the mapping keeps no file (MmapOptions::keep_file); call sync_all of the file itself",

@@ -92,6 +92,16 @@ impl<A: Access> View<A> {
         Reader::new(self)
     }
 
+    /// Reads a byte of every page of the view, so that what cannot be brought in is an error now.
+    pub(crate) fn touch_every_page(&self) -> io::Result<()> {
+        let page_size = self.mapping().page_size();
+        let first_boundary = page_size - self.as_ptr().addr() % page_size;
+        if !self.is_empty() {
+            self.load::<u8>(0)?;
+        }
+        (first_boundary..self.len()).step_by(page_size).try_for_each(|at| self.load::<u8>(at).map(drop))
+    }
+
     /// Copies a range that has been checked.
     fn copy_out(&self, buf: &mut [u8], offset: usize) -> Result<(), Stop> {
         debug_assert!(range::check(offset, buf.len(), self.len()).is_ok());

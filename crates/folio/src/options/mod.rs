@@ -216,7 +216,7 @@ impl MmapOptions {
     ///
     /// See [`MmapOptions`].
     pub fn map_view<F: AsFile>(&self, file: F, protection: Protection) -> io::Result<MmapViewSync> {
-        self.file(&file, protection, false, Claim::Shared).map(View::first)
+        self.file(sys::file_ref(&file), protection, false, Claim::Shared).map(View::first)
     }
 
     /// Maps a file for reading.
@@ -230,7 +230,7 @@ impl MmapOptions {
     /// As long as the map, its clones and pieces live, nobody writes these bytes of the file: not through another mapping or
     /// handle of it, in this process or any other. Cutting it short counts as writing.
     pub unsafe fn map<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)
+        self.file(sys::file_ref(&file), Protection::Read, false, Claim::Immutable).map(View::first)
     }
 
     /// Maps a file for reading and executing.
@@ -243,7 +243,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map).
     pub unsafe fn map_exec<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::ReadExecute, false, Claim::Immutable).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadExecute, false, Claim::Immutable).map(View::first)
     }
 
     /// Maps a file for reading and writing. What is written shows in the file at once.
@@ -257,7 +257,7 @@ impl MmapOptions {
     /// As long as the map, its pieces and what is made of them live, nobody else reads or writes these bytes of the file: not
     /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing.
     pub unsafe fn map_mut<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
-        self.file(&file, Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a private copy of a file (copy-on-write) for reading and writing. The file need only be open for reading.
@@ -272,7 +272,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map): nobody writes these bytes of the file. Others may read them.
     pub unsafe fn map_copy<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
-        self.file(&file, Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a private copy of a file (copy-on-write) for reading; [`make_mut`](View::make_mut) makes it writable.
@@ -287,7 +287,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map): nobody writes these bytes of the file, also not while the [`MmapMut`] lives that it may become.
     pub unsafe fn map_copy_read_only<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::Read, true, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::Read, true, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a file that the system proves to be unchangeable, as a plain slice, without `unsafe`.
@@ -310,10 +310,12 @@ impl MmapOptions {
         if self.zero_fill {
             return Err(invalid_input("a file that cannot change needs no zeros for lost pages"));
         }
-        let handle = sys::file_ref(&file);
-        map::check_kind(sys::inspect(handle)?.kind)?;
-        match sys::proof_of_immutability(handle)? {
-            sys::Proof::Holds => {}
+        // The handle is asked for once: a second answer could be another file.
+        let file = sys::file_ref(&file);
+        map::check_kind(sys::inspect(file)?.kind)?;
+        let proof = sys::proof_of_immutability(file)?;
+        match proof {
+            sys::Proof::Sealed | sys::Proof::Verity => {}
             sys::Proof::Fails => {
                 return Err(invalid_input("the file can be changed: neither sealed against it nor under fs-verity"));
             }
@@ -325,9 +327,9 @@ impl MmapOptions {
             }
         }
         // Seals and fs-verity cannot be taken off again, so what was true above stays true.
-        let map: Mmap = self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)?;
-        for page in (0..map.len()).step_by(sys::page_size()) {
-            map.load::<u8>(page)?;
+        let map: Mmap = self.file(file, Protection::Read, false, Claim::Immutable).map(View::first)?;
+        if proof == sys::Proof::Sealed {
+            map.touch_every_page()?;
         }
         Ok(map)
     }
@@ -345,19 +347,33 @@ impl MmapOptions {
 
     /// Opens a file and maps it; the mapping keeps the file.
     pub(crate) fn open_path(&self, path: &Path, protection: Protection) -> io::Result<MmapViewSync> {
+        // Before it is opened: opening a pipe waits for its other end, and opening a device may do things.
+        let kind = fs::metadata(path)?;
+        if !kind.is_file() {
+            map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
+        }
         let file = fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)?;
-        self.owned_file(file, protection).map(View::first)
+        let file = sys::file_of(file);
+        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
+        Ok(View::first(mapping.keep(file)))
     }
 
     /// Creates a file with real blocks for the length and maps it; the mapping keeps the file. On failure the file is
     /// taken away again.
     pub(crate) fn create_new(&mut self, path: &Path) -> io::Result<MmapViewSync> {
+        map::checked_len(self.len.unwrap_or(0))?;
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        let result = self.allocate().owned_file(file, Protection::ReadWrite).map(View::first);
-        if result.is_err() {
-            // The error of the call that failed is the one to report.
-            let _ = fs::remove_file(path);
+        let file = sys::file_of(file);
+        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared);
+        match mapping {
+            Ok(mapping) => Ok(View::first(mapping.keep(file))),
+            Err(error) => {
+                // Unless somebody else has put another file there. The error of the call that failed is the one to report.
+                if sys::is_at(sys::file_ref(&file), path) {
+                    let _ = fs::remove_file(path);
+                }
+                Err(error)
+            }
         }
-        result
     }
 }
