@@ -12,16 +12,16 @@ use std::slice;
 
 /// One line of `/proc/self/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    pub range: Range<usize>,
+pub(crate) struct Region {
+    pub(crate) range: Range<usize>,
     /// Four letters, such as `r--s`: read, write, execute, private or shared.
-    pub permissions: String,
+    pub(crate) permissions: String,
     /// The file, or the kernel's name for what it is; empty for anonymous memory.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 /// All mappings of this process, by address.
-pub fn all() -> Vec<Region> {
+pub(crate) fn all() -> Vec<Region> {
     let text = fs::read_to_string("/proc/self/maps").unwrap();
     let line = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
@@ -36,18 +36,18 @@ pub fn all() -> Vec<Region> {
 }
 
 /// The mapping that holds an address.
-pub fn at(address: *const u8) -> Option<Region> {
+pub(crate) fn at(address: *const u8) -> Option<Region> {
     all().into_iter().find(|region| region.range.contains(&address.addr()))
 }
 
 /// The mappings of a file.
-pub fn of_file(path: &Path) -> Vec<Region> {
+pub(crate) fn of_file(path: &Path) -> Vec<Region> {
     let path = path.canonicalize().unwrap();
     all().into_iter().filter(|region| Path::new(&region.name) == path).collect()
 }
 
 /// How many descriptors this process has open. One of them is the folder that is read to count them.
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
@@ -65,18 +65,9 @@ fn unmap(at: *mut u8, len: usize) {
     assert_eq!(unsafe { libc::munmap(at.cast(), len) }, 0);
 }
 
-/// Whether these pages are free, found out by mapping them and taking them away again.
-pub fn is_free(at: *const u8, len: usize) -> bool {
-    let address = map(at.cast_mut(), len, libc::MAP_FIXED_NOREPLACE);
-    if !address.is_null() {
-        unmap(address, len);
-    }
-    address.addr() == at.addr()
-}
-
 /// One page right before a mapping and one right behind it, which no call on behalf of the mapping may touch.
 #[derive(Debug)]
-pub struct Canaries {
+pub(crate) struct Canaries {
     before: *mut u8,
     behind: *mut u8,
 }
@@ -88,7 +79,7 @@ impl Canaries {
     ///
     /// The kernel chooses where a mapping goes. So this leaves a hole of the right size between the two and has mappings made
     /// until one falls into it.
-    pub fn around<A: Access>(pages: usize, make: impl Fn() -> View<A>) -> (View<A>, Canaries) {
+    pub(crate) fn around<A: Access>(pages: usize, make: impl Fn() -> View<A>) -> (View<A>, Canaries) {
         let page = page_size();
         let mut elsewhere = Vec::new();
         for _ in 0..1000 {
@@ -112,7 +103,7 @@ impl Canaries {
 
     /// Panics if a canary has other bytes, another protection, or is gone.
     #[track_caller]
-    pub fn assert_untouched(&self) {
+    pub(crate) fn assert_untouched(&self) {
         for (canary, which) in [(self.before, "before"), (self.behind, "behind")] {
             let region = at(canary).unwrap_or_else(|| panic!("the page {which} is gone"));
             assert_eq!(region.range, canary.addr()..canary.addr() + page_size(), "the page {which} was cut");
@@ -136,7 +127,7 @@ impl Drop for Canaries {
 ///
 /// For what counts mappings or descriptors, which the tests next to it have too, and for what may end the process.
 #[track_caller]
-pub fn in_child(test: &str, body: impl FnOnce()) {
+pub(crate) fn in_child(test: &str, body: impl FnOnce()) {
     const MARK: &str = "FOLIO_TEST_CHILD";
     if std::env::var_os(MARK).is_some_and(|child| child == test) {
         return body();
