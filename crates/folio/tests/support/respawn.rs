@@ -3,7 +3,7 @@
 
 use std::env;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 const CASE: &str = "FOLIO_TEST_CASE";
 
@@ -29,7 +29,8 @@ pub(crate) fn command(program: &[&str], test: &str, case: &str) -> Command {
             command
         }
     };
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]).env(CASE, case).stdin(Stdio::null());
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(CASE, case).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command
 }
 
@@ -44,13 +45,9 @@ pub(crate) enum End {
     Signal(i32),
 }
 
-/// Runs `test` as the child for `case`, and says how it ended.
-pub(crate) fn run(test: &str, case: &str) -> End {
-    end(&command(&[], test, case).output().expect("the child can be started"))
-}
-
-/// How the child with this output ended.
-pub(crate) fn end(output: &Output) -> End {
+/// Runs a child, and says how it ended.
+pub(crate) fn run(command: &mut Command) -> End {
+    let output = command.output().expect("the child can be started");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("running 1 test"), "the child ran another number of tests: {text}");
     match (output.status.signal(), output.status.success()) {
