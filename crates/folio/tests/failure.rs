@@ -21,7 +21,7 @@ fn file_of(bytes: &[u8]) -> File {
 }
 
 fn pattern() -> Vec<u8> {
-    (0..PAGES * page_size()).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(PAGES * page_size()).collect()
 }
 
 /// Lengths to cut a file to: nothing, inside of a page, at the edge of one, and one byte to either side of it.

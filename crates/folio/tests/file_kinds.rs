@@ -109,7 +109,13 @@ fn sockets_are_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn files_of_proc_are_refused() {
-    for path in ["/proc/cpuinfo", "/proc/self/status", "/proc/self/maps", "/proc/self/cmdline", "/proc/sys/vm/overcommit_memory"] {
+    for path in [
+        "/proc/cpuinfo",
+        "/proc/self/status",
+        "/proc/self/maps",
+        "/proc/self/cmdline",
+        "/proc/sys/vm/overcommit_memory",
+    ] {
         assert_refused_read_only(path);
     }
 }

@@ -16,7 +16,7 @@ fn file_of(bytes: &[u8]) -> File {
 
 /// Bytes that differ from page to page and within a page.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|at| (at % 251) as u8).collect()
+    (0..=250).cycle().take(len).collect()
 }
 
 /// Checks that a view shows exactly these bytes.
@@ -217,7 +217,10 @@ fn allow_past_end_gives_bytes_that_come_with_the_file() {
     let fault = Fault::of(&view.read_exact_at(&mut seen, 0).unwrap_err()).expect("a fault");
     assert_eq!(fault.offset, 2 * page);
     assert!(seen[..page + 10] == bytes);
-    assert!(seen[page + 10..2 * page].iter().all(|&byte| byte == 0), "zeros from the end of the file to its page's end");
+    assert!(
+        seen[page + 10..2 * page].iter().all(|&byte| byte == 0),
+        "zeros from the end of the file to its page's end"
+    );
 
     file.seek(SeekFrom::Start(3 * page as u64)).unwrap();
     file.write_all(&[7; 20]).unwrap();
@@ -239,7 +242,8 @@ fn any_offset_shows_its_bytes_and_writes_them() {
     for offset in [1, 2, 4095, 4096, 4097, page - 1, page, page + 1, (64 << 10) - 1, 64 << 10, (64 << 10) + 1] {
         for len in [1, 2, 4096, page, page + 1, bytes.len() - offset] {
             let mut file = file_of(&bytes);
-            let view = MmapOptions::new().offset(offset as u64).len(len).map_view(&file, Protection::ReadWrite).unwrap();
+            let view =
+                MmapOptions::new().offset(offset as u64).len(len).map_view(&file, Protection::ReadWrite).unwrap();
             assert_eq!(view.as_ptr().addr() % page, offset % page, "bytes lie in their page as they do in the file's");
             assert_shows(&view, &bytes[offset..offset + len]);
 

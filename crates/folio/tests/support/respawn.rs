@@ -2,6 +2,7 @@
 //! test of the same binary, started again with the case to run in its environment.
 
 use std::env;
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
@@ -50,6 +51,10 @@ pub(crate) fn run(command: &mut Command) -> End {
     let output = command.output().expect("the child can be started");
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("running 1 test"), "the child ran another number of tests: {text}");
+    for skipped in text.lines().filter(|line| line.starts_with("skipped: ")) {
+        // Past the output capture, as in `support/skip.rs`.
+        let _ = writeln!(io::stderr(), "{skipped}");
+    }
     match (output.status.signal(), output.status.success()) {
         (Some(signal), _) => End::Signal(signal),
         (None, true) => End::Passed,
