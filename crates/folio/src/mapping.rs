@@ -344,7 +344,7 @@ impl Mapping {
     /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
         let Some((file, _)) = &self.file else {
-            if !self.writes_file() {
+            if !self.writes_file() || self.len == 0 {
                 return Ok(());
             }
             return Err(io::Error::new(

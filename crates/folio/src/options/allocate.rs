@@ -22,6 +22,9 @@ impl<'a> Allocation<'a> {
         let mut this = Allocation { file, old_len, new_len: old_len };
         if len > 0 {
             let end = offset + len;
+            if end > old_len && end > sys::file_len_limit() {
+                return Err(sys::file_too_long());
+            }
             match sys::allocate(file, offset, len)? {
                 sys::Allocated::Done => this.new_len = end.max(old_len),
                 sys::Allocated::NotSupported => this.write_zeros(info, offset, end)?,

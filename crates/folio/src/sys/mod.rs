@@ -32,6 +32,7 @@
 //! | [`on_fork`], [`without_signals`] | for the thread that flushes in the background; nothing where there are no such things |
 //! | [`allocate`] | real blocks for a range of a file, the file extended if it is shorter, never shrunk |
 //! | [`is_at`] | whether a path leads to an open file |
+//! | [`file_len_limit`], [`file_too_long`] | how long the process may make a file, and the error for a longer one |
 //! | [`write_at`], [`set_len`] | for file systems without the call behind [`allocate`] |
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
@@ -57,9 +58,10 @@ use unsupported as backend;
 
 pub use backend::AsFile;
 pub(crate) use backend::{
-    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_of, file_ref, flush, granularity,
-    huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, page_size, probe_mappable, proof_of_immutability,
-    protect, set_len, start_flush, starts_through, sync_all, unmap, without_signals, write_at,
+    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
+    file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, page_size,
+    probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
+    without_signals, write_at,
 };
 
 /// What [`inspect`] says of an open file.

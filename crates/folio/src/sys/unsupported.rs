@@ -79,6 +79,14 @@ pub(crate) fn write_at(_file: FileRef<'_>, _bytes: &[u8], _offset: u64) -> io::R
     Err(unsupported())
 }
 
+pub(crate) fn file_len_limit() -> u64 {
+    u64::MAX
+}
+
+pub(crate) fn file_too_long() -> io::Error {
+    io::ErrorKind::FileTooLarge.into()
+}
+
 pub(crate) fn set_len(file: FileRef<'_>, len: u64) -> io::Result<()> {
     file.set_len(len)
 }

@@ -148,12 +148,12 @@ pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     retry(|| unsafe { libc::fsync(file.as_raw_fd()) })
 }
 
-/// `fallocate`: blocks first, with the length kept, then the length. The second step only ever lengthens a file, so
-/// one that another process has extended meanwhile stays as long as it is.
+/// `fallocate`: blocks first, with the length kept, then the length. The second step only ever lengthens a file, so one that
+/// another process has extended meanwhile stays as long as it is.
 pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<Allocated> {
     let file_len = u64::try_from(stat_of(file)?.st_size).unwrap_or(0);
     let end = offset.saturating_add(len);
-    if end > file_len && !space_for(file, end - file_len.max(offset)) {
+    if !space_for(file, len, end.saturating_sub(file_len.max(offset))) {
         return Err(io::Error::from_raw_os_error(libc::ENOSPC));
     }
     match fallocate_range(file, libc::FALLOC_FL_KEEP_SIZE, offset, len) {
@@ -161,7 +161,13 @@ pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<A
         Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS)) => {
             return Ok(Allocated::NotSupported);
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            // Blocks behind the end that were found before the disk was full go with a cut to the length that the file has.
+            if end > file_len && stat_of(file).is_ok_and(|now| u64::try_from(now.st_size) == Ok(file_len)) {
+                let _ = super::set_len(file, file_len);
+            }
+            return Err(error);
+        }
     }
     if end > file_len {
         fallocate_range(file, 0, end - 1, 1)?;
@@ -169,11 +175,11 @@ pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<A
     Ok(Allocated::Done)
 }
 
-/// Whether the file system can have room for `more` bytes behind the end of a file. Asked first because some file
-/// systems (ext4) keep the blocks that they found before they ran out. It errs towards yes: blocks that the file
-/// has already are taken to be among those wanted.
+/// Whether the file system can have room for a range of `len` bytes, of which `behind` lie behind the end of the file. Asked
+/// first because some file systems (ext4) keep the blocks that they found before they ran out. It errs towards yes: blocks
+/// that the file has already are taken to be among those wanted.
 #[allow(clippy::useless_conversion, reason = "the widths of these fields differ by target")]
-fn space_for(file: FileRef<'_>, more: u64) -> bool {
+fn space_for(file: FileRef<'_>, len: u64, behind: u64) -> bool {
     let (Ok(statfs), Ok(stat)) = (statfs_of(file), stat_of(file)) else {
         return true;
     };
@@ -182,8 +188,9 @@ fn space_for(file: FileRef<'_>, more: u64) -> bool {
     else {
         return true;
     };
+    let missing = len.max(behind).saturating_sub(own.saturating_mul(512));
     // A file system without a limit (tmpfs with size=0, network file systems) says zero blocks in all.
-    statfs.f_blocks == 0 || more <= free.saturating_mul(block).saturating_add(own.saturating_mul(512))
+    statfs.f_blocks == 0 || missing <= free.saturating_mul(block)
 }
 
 /// `fallocate`, again when a signal interrupts it.

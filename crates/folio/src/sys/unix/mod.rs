@@ -144,6 +144,25 @@ pub(crate) fn write_at(file: FileRef<'_>, bytes: &[u8], offset: u64) -> io::Resu
     }
 }
 
+/// How long this process may make a file: `RLIMIT_FSIZE`. A call that goes beyond it raises SIGXFSZ, which ends the process
+/// (setrlimit(2)), so it must not be made.
+pub(crate) fn file_len_limit() -> u64 {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the structure has room for what the call fills.
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) } != 0 {
+        return u64::MAX;
+    }
+    // SAFETY: the call succeeded and so filled it.
+    let current = unsafe { limit.assume_init() }.rlim_cur;
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "its width and sign differ by system")]
+    if current == libc::RLIM_INFINITY { u64::MAX } else { current as u64 }
+}
+
+/// The error for a file that would become longer than [`file_len_limit`].
+pub(crate) fn file_too_long() -> io::Error {
+    io::Error::from_raw_os_error(libc::EFBIG)
+}
+
 /// `ftruncate`.
 pub(crate) fn set_len(file: FileRef<'_>, len: u64) -> io::Result<()> {
     let Ok(len) = off_t::try_from(len) else {
