@@ -288,9 +288,9 @@ mod from_immutable {
 mod by_assumption {
     use super::*;
 
-    /// The caller's word replaces the proof, but not the permission of the pages.
+    /// The caller's word replaces the proof, but not the right to write the file.
     #[test]
-    fn to_exclusive_is_refused_where_the_pages_cannot_be_written() {
+    fn to_exclusive_is_refused_where_the_file_cannot_be_written() {
         fn refused<A: Access>(view: View<A>) {
             let before = identity(&view);
             // SAFETY: nobody else touches the bytes.
@@ -301,10 +301,30 @@ mod by_assumption {
         let (_dir, path) = file();
         refused(view(&path, Protection::Read));
         refused(view(&path, Protection::ReadExecute));
-        refused(map(&path));
-        refused(map_copy_read_only(&path));
-        refused(anonymous().make_read_only().unwrap());
-        refused(anonymous().make_exec().unwrap());
+        // SAFETY: nobody writes the file of a test while the map is used.
+        refused(unsafe { Mmap::map(File::open(&path).unwrap()) }.unwrap());
+    }
+
+    /// Pages that cannot be written are made so, by the only view.
+    #[test]
+    fn to_exclusive_makes_the_pages_writable() {
+        fn written<A: Access>(view: View<A>) {
+            let mut map = assumed_exclusive(view);
+            assert!(map.protection().write());
+            map[0] = 8;
+        }
+        let (_dir, path) = file();
+        written(map_copy_read_only(&path));
+        written(anonymous().make_read_only().unwrap());
+        written(anonymous().make_exec().unwrap());
+        assert_eq!(fs::read(&path).unwrap()[0], 7);
+        let map = map(&path);
+        // SAFETY: nobody else touches the bytes of the one that this gives, which is none.
+        let failed = unsafe { map.clone().assume_exclusive() }.unwrap_err();
+        assert_eq!(failed.error().kind(), ErrorKind::ResourceBusy);
+        drop(failed);
+        written(map);
+        assert_eq!(fs::read(&path).unwrap()[0], 8);
     }
 
     /// Shared to immutable and to exclusive, without a condition, for the bytes of the view.
@@ -349,11 +369,11 @@ mod by_assumption {
         assert_eq!(immutable.into_view_sync().unwrap().whole().unwrap().len(), LEN);
     }
 
-    /// Where the claim was made for the mapping, an assumption for a part of it changes nothing.
+    /// Where the memory is private, an assumption for a part of it changes nothing.
     #[test]
     fn whole_goes_by_the_recorded_claim() {
         let (_dir, path) = file();
-        for map in [anonymous(), map_mut(&path), map_copy(&path)] {
+        for map in [anonymous(), map_copy(&path)] {
             let (_, tail) = map.into_view_sync().split_at(60).unwrap();
             let map = assumed_exclusive(tail).whole().unwrap();
             assert_eq!(map[..], [7; LEN]);

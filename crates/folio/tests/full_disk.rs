@@ -79,7 +79,10 @@ fn allocating_more_than_there_is_leaves_the_file_as_it_was(dir: &Path, path: &Pa
     let after = state(path);
     assert_eq!(after.0, before.0, "length");
     assert!(after.2 == before.2, "contents");
-    assert_eq!((after.1, free(dir)), (before.1, room), "blocks of the file, and room on the disk");
+    // ext4 does not give back the block in which it notes where more blocks are than fit into the inode.
+    let more = after.1 - before.1;
+    assert!(more <= 4096, "{more} bytes of blocks more");
+    assert_eq!(free(dir), room - more, "room on the disk");
 }
 
 /// Memory that can become full.

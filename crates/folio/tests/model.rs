@@ -111,8 +111,10 @@ impl Span {
 struct Twin {
     bytes: Vec<u8>,
     views: Vec<Span>,
-    /// What was vouched for when the mapping was made.
+    /// What was vouched for when the mapping was made, and still holds.
     claim: Kind,
+    /// Whether somebody else can touch the bytes at all.
+    private: bool,
     protection: Protection,
     /// The protection that `make_mut` gives.
     writable: Protection,
@@ -209,10 +211,20 @@ impl Twin {
                 to(Kind::Exclusive)
             }
             Op::IntoViewSync if span.kind == Kind::Immutable && !alone => unchanged(busy),
-            Op::IntoViewSync => to(Kind::Shared),
+            Op::IntoViewSync => {
+                if !self.private {
+                    self.claim = Kind::Shared;
+                }
+                to(Kind::Shared)
+            }
             Op::AssumeImmutable => to(Kind::Immutable),
-            Op::AssumeExclusive if !self.protection.write() => unchanged(denied),
-            Op::AssumeExclusive => to(Kind::Exclusive),
+            Op::AssumeExclusive if !self.protection.write() && !alone => unchanged(busy),
+            Op::AssumeExclusive => {
+                if !self.protection.write() {
+                    self.protection = self.writable;
+                }
+                to(Kind::Exclusive)
+            }
             Op::Write(at, data) => unchanged(self.write(span, at.of(len), data)),
             Op::Store(at, value) => unchanged(self.write(span, at.of(len), &value.to_ne_bytes())),
             Op::Fill(start, end, value) => {
@@ -464,10 +476,11 @@ struct Model {
 }
 
 impl Model {
-    fn new(first: Real, bytes: Vec<u8>, kind: Kind, claim: Kind, writable: Protection) -> Model {
+    fn new(first: Real, bytes: Vec<u8>, kind: Kind, claim: Kind, writable: Protection, private: bool) -> Model {
         let (base, protection) = each!(&first, view => (view.as_ptr(), view.protection()));
         let views = vec![Span { kind, start: 0, end: bytes.len() }];
-        let model = Model { twin: Twin { bytes, views, claim, protection, writable }, real: vec![first], base };
+        let model =
+            Model { twin: Twin { bytes, views, claim, private, protection, writable }, real: vec![first], base };
         model.check();
         model
     }
@@ -664,10 +677,10 @@ fn model_of_file(path: &Path, source: Source, offset: usize, bytes: Vec<u8>) -> 
         }
     };
     let writable = match source {
-        Source::MapCopy | Source::MapCopyReadOnly => Protection::ReadCopy,
+        Source::MapCopy | Source::MapCopyReadOnly | Source::Open(Protection::ReadCopy) => Protection::ReadCopy,
         _ => Protection::ReadWrite,
     };
-    Model::new(first, bytes, kind, claim, writable)
+    Model::new(first, bytes, kind, claim, writable, writable == Protection::ReadCopy)
 }
 
 #[cfg(target_os = "linux")]
@@ -696,7 +709,8 @@ proptest! {
         let bytes = model_of_file(&path, source, offset, before[offset..offset + len].to_vec()).run(&ops);
 
         let mut expected = before;
-        if matches!(source, Source::Open(Protection::ReadWrite) | Source::MapMut) {
+        // A map for reading can have become writable by `assume_exclusive`; a private one never reaches the file.
+        if !matches!(source, Source::Open(Protection::ReadCopy) | Source::MapCopy | Source::MapCopyReadOnly) {
             expected[offset..offset + len].copy_from_slice(&bytes);
         }
         prop_assert!(fs::read(&path).unwrap() == expected, "the file is not what the twin says");
@@ -712,6 +726,6 @@ proptest! {
             true => (Real::from(map.into_view_sync()), Kind::Shared),
             false => (Real::from(map), Kind::Exclusive),
         };
-        Model::new(first, vec![0; len], kind, Kind::Exclusive, Protection::ReadWrite).run(&ops);
+        Model::new(first, vec![0; len], kind, Kind::Exclusive, Protection::ReadWrite, true).run(&ops);
     }
 }
