@@ -81,9 +81,10 @@ pub(super) fn only_in_listed_files(files: &[File]) -> Vec<Violation> {
     violations
 }
 
-/// A file that is not listed and lacks `#![forbid(unsafe_code)]`.
+/// A file without `unsafe` that lacks `#![forbid(unsafe_code)]`.
 ///
-/// The attribute reaches into the modules below a file, so a file with a listed one below it cannot have it.
+/// The attribute reaches into the modules below a file, so a file with a listed one below it cannot have it. That a file
+/// with `unsafe` is listed is the other rule's business.
 pub(super) fn forbidden_elsewhere(files: &[File]) -> Vec<Violation> {
     let listed: Vec<&str> = list(files)
         .map(entries)
@@ -94,10 +95,8 @@ pub(super) fn forbidden_elsewhere(files: &[File]) -> Vec<Violation> {
     let mut violations = Vec::new();
     for file in files.iter().filter(|file| file.is_library()) {
         let below = modules_below(&file.path);
-        let exempt = listed
-            .iter()
-            .any(|path| *path == file.path || path.starts_with(&below));
-        if !exempt && !forbids_unsafe(&file.text) {
+        let holds_listed = listed.iter().any(|path| path.starts_with(&below));
+        if !holds_listed && first_unsafe(&file.text).is_none() && !forbids_unsafe(&file.text) {
             violations.push(file.violation(1, "lacks `#![forbid(unsafe_code)]`"));
         }
     }
