@@ -1,0 +1,173 @@
+//! Checked access: copies and numbers that give an error where a plain load or store would end the process.
+
+mod reader;
+mod scalar;
+
+pub use reader::Reader;
+pub use scalar::Scalar;
+
+use crate::error::read_only;
+use crate::fault::{self, Stop};
+use crate::range;
+use crate::view::{Access, Exclusive, Shared, View};
+use scalar::Bytes;
+use std::io;
+
+impl<A: Access> View<A> {
+    /// Copies the bytes `offset .. offset + buf.len()` of the view into `buf`: all of them, or an error.
+    ///
+    /// If others write the bytes meanwhile, the copy is a mixture of old and new ones.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// A page on a network file system that is mounted hard and has gone away waits in the kernel until it is back.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is copied.
+    /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached: the file was cut short under the mapping,
+    ///   the disk behind a hole is full, the medium failed. The bytes before [`Fault::offset`](crate::Fault::offset) are
+    ///   copied; what is in `buf` from there on is unspecified.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let view = folio::MmapViewSync::anonymous(100)?;
+    /// let mut buf = [1; 4];
+    /// view.read_exact_at(&mut buf, 96)?;
+    /// assert_eq!(buf, [0; 4]);
+    /// assert!(view.read_exact_at(&mut buf, 97).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn read_exact_at(&self, buf: &mut [u8], offset: usize) -> io::Result<()> {
+        range::check(offset, buf.len(), self.len())?;
+        self.copy_out(buf, offset).map_err(|stop| stop.into_error(offset))
+    }
+
+    /// The number whose bytes, in the order of this machine, are at `offset`.
+    ///
+    /// `offset` need not be a multiple of anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_exact_at`](Self::read_exact_at).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let view = folio::MmapViewSync::anonymous(100)?;
+    /// view.store(3, 0x0102_0304_u32)?;
+    /// assert_eq!(view.load::<u32>(3)?, 0x0102_0304);
+    /// assert_eq!(u32::from_be_bytes(view.load::<u32>(3)?.to_ne_bytes()), u32::from_be(0x0102_0304));
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
+        let mut bytes = T::Bytes::ZERO;
+        self.read_exact_at(bytes.as_mut(), offset)?;
+        Ok(T::from_bytes(bytes))
+    }
+
+    /// A reader of the view's bytes from its start, by checked copies: [`Read`](io::Read) and [`Seek`](io::Seek).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Read, Seek, SeekFrom};
+    ///
+    /// let view = folio::MmapViewSync::anonymous(100)?;
+    /// let mut reader = view.reader();
+    /// reader.seek(SeekFrom::End(-10))?;
+    /// assert_eq!(reader.read_to_end(&mut Vec::new())?, 10);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn reader(&self) -> Reader<'_, A> {
+        Reader::new(self)
+    }
+
+    /// Copies a range that has been checked.
+    fn copy_out(&self, buf: &mut [u8], offset: usize) -> Result<(), Stop> {
+        debug_assert!(range::check(offset, buf.len(), self.len()).is_ok());
+        let from = self.as_ptr().wrapping_add(offset);
+        // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
+        // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
+        unsafe { fault::read(from, buf.as_mut_ptr(), buf.len()) }
+    }
+
+    /// Copies into a range, after the checks that writing needs.
+    ///
+    /// # Safety
+    ///
+    /// No reference to the bytes exists: the caller holds a `Shared` view, or `&mut` of an `Exclusive` one.
+    unsafe fn copy_in(&self, bytes: &[u8], offset: usize) -> io::Result<()> {
+        range::check(offset, bytes.len(), self.len())?;
+        if !self.protection().write() {
+            return Err(read_only());
+        }
+        let to = self.start_ptr().wrapping_add(offset);
+        // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1], and
+        // no reference to it exists (caller); `bytes` is borrowed, so it is valid for reads.
+        unsafe { fault::write(to, bytes.as_ptr(), bytes.len()) }.map_err(|stop| stop.into_error(offset))
+    }
+}
+
+impl View<Shared> {
+    /// Copies all of `buf` into the bytes `offset .. offset + buf.len()` of the view, or gives an error.
+    ///
+    /// It takes `&self`: others may write these bytes anyway, and when writers meet, each byte is one of theirs. `Ok` means
+    /// that everybody who maps or reads the file sees the bytes, not that they are on the disk: for that, flush.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is written.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the mapping is read-only.
+    /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached, as in
+    ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let view = folio::MmapViewSync::anonymous(100)?;
+    /// view.write_all_at(b"header", 0)?;
+    /// assert!(view.write_all_at(b"header", 95).is_err());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn write_all_at(&self, buf: &[u8], offset: usize) -> io::Result<()> {
+        // SAFETY: no safe code makes a reference to the bytes of a `Shared` view; who makes one by `unsafe` vouches that
+        // nobody writes meanwhile.
+        unsafe { self.copy_in(buf, offset) }
+    }
+
+    /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all_at`](Self::write_all_at).
+    pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
+        self.write_all_at(value.into_bytes().as_ref(), offset)
+    }
+}
+
+impl View<Exclusive> {
+    /// Copies all of `buf` into the bytes `offset .. offset + buf.len()` of the view, or gives an error: the checked way to
+    /// write, where a plain slice would end the process if a page is lost.
+    ///
+    /// # Errors
+    ///
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is written.
+    /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached, as in
+    ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
+    pub fn write_all_at(&mut self, buf: &[u8], offset: usize) -> io::Result<()> {
+        // SAFETY: `&mut self` is the only way to the bytes of an `Exclusive` view [V2].
+        unsafe { self.copy_in(buf, offset) }
+    }
+
+    /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all_at`](Self::write_all_at).
+    pub fn store<T: Scalar>(&mut self, offset: usize, value: T) -> io::Result<()> {
+        self.write_all_at(value.into_bytes().as_ref(), offset)
+    }
+}

@@ -1,0 +1,91 @@
+//! A view as `Read` and `Seek`.
+
+#![forbid(unsafe_code)]
+
+use crate::error::invalid_input;
+use crate::fault::Stop;
+use crate::view::{Access, View};
+use std::io::{self, Read, Seek, SeekFrom};
+
+/// Reads a view from a position that moves along, by checked copies. Made by [`View::reader`].
+///
+/// Reading gives what can be reached before a lost page and then the error that carries the [`Fault`](crate::Fault).
+/// The position may be moved past the end, where there is nothing to read.
+#[derive(Debug)]
+pub struct Reader<'a, A: Access> {
+    view: &'a View<A>,
+    position: u64,
+}
+
+impl<'a, A: Access> Reader<'a, A> {
+    pub(super) fn new(view: &'a View<A>) -> Self {
+        Reader { view, position: 0 }
+    }
+
+    /// The position in bytes from the start of the view.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The view that is read.
+    #[must_use]
+    pub fn get_ref(&self) -> &'a View<A> {
+        self.view
+    }
+
+    /// Where the position is in the view, at its end if it is past it.
+    fn offset(&self) -> usize {
+        usize::try_from(self.position).map_or(self.view.len(), |position| position.min(self.view.len()))
+    }
+}
+
+impl<A: Access> Clone for Reader<'_, A> {
+    fn clone(&self) -> Self {
+        Reader { view: self.view, position: self.position }
+    }
+}
+
+impl<A: Access> Read for Reader<'_, A> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let offset = self.offset();
+        let len = buf.len().min(self.view.len() - offset);
+        let count = match self.view.copy_out(&mut buf[..len], offset) {
+            Ok(()) => len,
+            Err(Stop::Fault(reached)) if reached > 0 => reached,
+            Err(stop) => return Err(stop.into_error(offset)),
+        };
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let left = self.view.len() - self.offset();
+        buf.try_reserve(left)?;
+        let start = buf.len();
+        buf.resize(start + left, 0);
+        let mut done = 0;
+        while done < left {
+            match self.read(&mut buf[start + done..]) {
+                Ok(count) => done += count,
+                Err(error) => {
+                    buf.truncate(start + done);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(left)
+    }
+}
+
+impl<A: Access> Seek for Reader<'_, A> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(by) => (self.view.len() as u64).checked_add_signed(by),
+            SeekFrom::Current(by) => self.position.checked_add_signed(by),
+        };
+        self.position = target.ok_or_else(|| invalid_input("seek to a position before the start"))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,110 @@
+//! Flushing: what was written reaches stable storage, on `Ok`, or has been started on its way.
+//!
+//! Whether there is anything to do is the mapping's business and not the view's: bytes written before a `freeze` are
+//! flushed through the frozen view.
+
+#![forbid(unsafe_code)]
+
+use crate::range;
+use crate::view::{Access, View};
+use std::io;
+
+impl<A: Access> View<A> {
+    /// Writes the bytes of the view to stable storage, and returns when they are there.
+    ///
+    /// Covered is what this process wrote through any view of the mapping before the call and what others wrote to the same
+    /// pages; the file's length and whatever else is needed to find the bytes again is covered too, other metadata (times)
+    /// only by [`sync_all`](Self::sync_all). Flushing works on whole pages, so neighbouring bytes may be written along. A
+    /// mapping that writes to no file (private, anonymous, never writable) has nothing to flush, and the answer is `Ok`
+    /// without a system call.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// | system | calls |
+    /// |---|---|
+    /// | Linux, Android | `msync(MS_SYNC)`, which runs the file system's `fsync` over the range |
+    /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
+    /// | BSD, illumos | `msync(MS_SYNC)` |
+    ///
+    /// # Errors
+    ///
+    /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
+    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew. (A failure
+    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("log");
+    /// let log = folio::MmapViewSync::create_new(&path, 1 << 16)?;
+    /// log.write_all_at(b"first entry", 0)?;
+    /// log.flush()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "msync", alias = "FlushViewOfFile", alias = "fsync")]
+    pub fn flush(&self) -> io::Result<()> {
+        self.mapping().flush(self.start(), self.len())
+    }
+
+    /// [`flush`](Self::flush) of the bytes `offset .. offset + len` of the view.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the
+    /// view.
+    pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
+        range::check(offset, len, self.len())?;
+        self.mapping().flush(self.start() + offset, len)
+    }
+
+    /// Starts to write the bytes of the view to storage, and does not wait for it.
+    ///
+    /// The write really starts, by the time this returns or soon after; when it is done is not said. Only
+    /// [`flush`](Self::flush) says that the bytes are durable, and has less left to do after this. (It is not an `async fn`:
+    /// in asynchronous code, run `flush` where blocking is allowed.)
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// | system | the mapping keeps its file | it does not |
+    /// |---|---|---|
+    /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return | a thread of the process calls `msync(MS_SYNC)` |
+    /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
+    ///
+    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there.
+    /// [`open_path`](View::open_path), [`create_new`](View::create_new) and
+    /// [`keep_file`](crate::MmapOptions::keep_file) give a mapping that keeps its file. With a device that is saturated
+    /// `sync_file_range` may wait for room in its queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush) for what can be known at once, and the error of making a thread. A later failure is reported by
+    /// the next flush of the mapping.
+    #[doc(alias = "sync_file_range", alias = "MS_ASYNC")]
+    pub fn flush_async(&self) -> io::Result<()> {
+        self.mapping().start_flush(self.start(), self.len())
+    }
+
+    /// [`flush_async`](Self::flush_async) of the bytes `offset .. offset + len` of the view.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush_async`](Self::flush_async), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the
+    /// end of the view.
+    pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
+        range::check(offset, len, self.len())?;
+        self.mapping().start_flush(self.start() + offset, len)
+    }
+
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping keeps no file: the metadata
+    /// belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
+    /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
+    #[doc(alias = "fsync")]
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.mapping().sync_all()
+    }
+}

@@ -1,0 +1,255 @@
+//! The owner of one address range: what every view of it shares, and the only place that unmaps.
+
+use crate::Protection;
+use crate::background;
+use crate::range::pages_around;
+use crate::sys;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+
+/// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
+/// In ascending order of strength.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// Anybody, other processes too.
+    Shared,
+    /// Nobody writes while a view of this mapping lives. It says nothing about reading elsewhere.
+    Immutable,
+    /// Nobody else touches them at all: private memory, or vouched for.
+    Exclusive,
+}
+
+/// One address range, mapped as long as this value lives.
+pub(crate) struct Mapping {
+    /// **[M1]** `base .. base + mapped` was returned by the backend's mapping call and stays mapped at this place until
+    /// this value is dropped or unmapped; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
+    /// address that is not null and a multiple of the page size.
+    base: NonNull<u8>,
+    /// See [M1]: bytes, a multiple of `page_size`.
+    mapped: usize,
+    /// The contents are `lead .. lead + len` of the range, and lie inside it: **[M3]** `lead + len <= mapped`, or
+    /// both are 0; `len <= isize::MAX`.
+    lead: usize,
+    len: usize,
+    /// Bytes per page of this mapping, a power of two.
+    page_size: usize,
+    /// What the pages allow now. It changes only through `&mut self`, so while there is one view alone.
+    protection: Protection,
+    /// The protection under which its pages can be written: `ReadCopy` for a private mapping of a file, else `ReadWrite`.
+    writable: Protection,
+    /// **[M2]** the strongest claim vouched for when the mapping was made. Views of a stronger kind exist only where
+    /// somebody vouched for them, and for their bytes alone, by `assume_immutable` or `assume_exclusive`.
+    claim: Claim,
+    /// Whether bytes written through this mapping, now or earlier, go to a file: if not, there is nothing to flush.
+    writes_file: bool,
+    /// The file, where the mapping keeps it.
+    file: Option<sys::File>,
+    /// The offset in the file that `base` shows.
+    file_offset: u64,
+    /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
+    failed: OnceLock<i32>,
+}
+
+// SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
+unsafe impl Send for Mapping {}
+// SAFETY: `&Mapping` gives no access to the bytes, only addresses; the fields change through `&mut self` or are
+// synchronised themselves (`OnceLock`).
+unsafe impl Sync for Mapping {}
+
+/// What [`Mapping::new`] needs to know.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// Address and length as the backend's mapping call took and gave them; `None` for a mapping without bytes.
+    pub(crate) range: Option<(NonNull<u8>, usize)>,
+    /// Where the contents start in the range, in bytes.
+    pub(crate) lead: usize,
+    /// Length of the contents in bytes.
+    pub(crate) len: usize,
+    pub(crate) page_size: usize,
+    pub(crate) protection: Protection,
+    /// The protection that [`Mapping::make_writable`] gives.
+    pub(crate) writable: Protection,
+    pub(crate) claim: Claim,
+    /// Whether what is written through the mapping goes to a file.
+    pub(crate) writes_file: bool,
+    /// The offset in the file that the range shows; 0 without a file.
+    pub(crate) file_offset: u64,
+}
+
+impl Mapping {
+    /// Takes over a range.
+    ///
+    /// # Safety
+    ///
+    /// `parts.range` is a mapping that the backend made with just this length, a multiple of `parts.page_size`, which
+    /// nobody else unmaps; `lead + len` is not above that length, and `len` not above `isize::MAX`; without a range both
+    /// are 0. The claim holds.
+    pub(crate) unsafe fn new(parts: Parts) -> Mapping {
+        let (base, mapped) = parts.range.unwrap_or_else(|| (nowhere(parts.page_size), 0));
+        debug_assert!(parts.lead + parts.len <= mapped && mapped % parts.page_size == 0);
+        Mapping {
+            base,
+            mapped,
+            lead: parts.lead,
+            len: parts.len,
+            page_size: parts.page_size,
+            protection: parts.protection,
+            writable: parts.writable,
+            claim: parts.claim,
+            writes_file: parts.writes_file,
+            file: None,
+            file_offset: parts.file_offset,
+            failed: OnceLock::new(),
+        }
+    }
+
+    /// Keeps the file that the range shows, for flushing.
+    pub(crate) fn keep(mut self, file: sys::File) -> Mapping {
+        self.file = Some(file);
+        self
+    }
+
+    /// Address and length of the contents.
+    pub(crate) fn contents(&self) -> (NonNull<u8>, usize) {
+        // SAFETY: `lead` is inside the range or 0 [M3].
+        (unsafe { self.base.add(self.lead) }, self.len)
+    }
+
+    /// What the pages allow now.
+    pub(crate) fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// The strongest claim vouched for, see [M2].
+    pub(crate) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// Where an address of the contents lies in the range, in bytes from its start.
+    pub(crate) fn offset_of(&self, address: NonNull<u8>) -> usize {
+        address.as_ptr().addr() - self.base.as_ptr().addr()
+    }
+
+    /// The pages of this mapping that hold `len` bytes (not 0) at `offset` of the range, which lie in the contents, as
+    /// offset and length: the only ones that a call on behalf of a view may touch.
+    fn pages_of(&self, offset: usize, len: usize) -> (usize, usize) {
+        let (first, len) = pages_around(offset, len, self.page_size);
+        debug_assert!(first + len <= self.mapped);
+        (first, len)
+    }
+
+    /// The address of the page at `offset` of the range, as [`pages_of`](Self::pages_of) gave it.
+    fn address_of(&self, offset: usize) -> NonNull<u8> {
+        debug_assert!(offset < self.mapped);
+        // SAFETY: the contents lie inside the range, which is whole pages [M1][M3], so the pages around a part of them do.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Changes what the pages allow. Nobody but the owner of `&mut self`, the one view there is, can be using them.
+    pub(crate) fn protect(&mut self, protection: Protection) -> io::Result<()> {
+        if self.mapped > 0 {
+            // SAFETY: the range is a mapping of ours [M1]. References to its bytes borrow a view, views hold the `Arc` of
+            // this value, and `&mut self` shows that there is no other one.
+            unsafe { sys::protect(self.base, self.mapped, protection) }?;
+        }
+        self.protection = protection;
+        Ok(())
+    }
+
+    /// Makes the pages writable.
+    pub(crate) fn make_writable(&mut self) -> io::Result<()> {
+        if self.protection.write() { Ok(()) } else { self.protect(self.writable) }
+    }
+
+    /// Unmaps, and says what the system said. On failure the mapping is as before.
+    pub(crate) fn unmap(mut self) -> Result<(), (io::Error, Mapping)> {
+        match self.unmap_in_place() {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, self)),
+        }
+    }
+
+    fn unmap_in_place(&mut self) -> io::Result<()> {
+        if self.mapped > 0 {
+            // SAFETY: the range is exactly what the backend mapped [M1], and with this value the last view goes: nobody is
+            // left who could use it.
+            unsafe { sys::unmap(self.base, self.mapped) }?;
+            self.mapped = 0;
+        }
+        Ok(())
+    }
+
+    /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
+    /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
+    fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
+        if !self.writes_file || len == 0 {
+            return Ok(None);
+        }
+        match self.failed.get() {
+            Some(&code) => Err(io::Error::from_raw_os_error(code)),
+            None => Ok(Some(self.pages_of(offset, len))),
+        }
+    }
+
+    /// Remembers a failed write-back for all later flushes.
+    fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if let Some(code) = result.as_ref().err().and_then(io::Error::raw_os_error) {
+            // The first one stays.
+            let _ = self.failed.set(code);
+        }
+        result
+    }
+
+    /// The kept file, and the offset in it of what lies at `offset` of the range.
+    fn file_at(&self, offset: usize) -> Option<(sys::FileRef<'_>, u64)> {
+        let file = self.file.as_ref()?;
+        Some((sys::file_ref(file), self.file_offset + offset as u64))
+    }
+
+    /// Writes `len` bytes at `offset` of the range (in the contents) and what else their pages hold to stable storage.
+    pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
+        let Some((offset, len)) = self.to_flush(offset, len)? else {
+            return Ok(());
+        };
+        self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset)))
+    }
+
+    /// Starts what [`flush`](Self::flush) does and does not wait for it.
+    pub(crate) fn start_flush(self: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
+        let Some((first, pages)) = self.to_flush(offset, len)? else {
+            return Ok(());
+        };
+        match self.remember(sys::start_flush(self.address_of(first), pages, self.file_at(first)))? {
+            sys::Started::Yes => Ok(()),
+            sys::Started::No => background::flush(self, offset, len),
+        }
+    }
+
+    /// Writes the contents, and the kept file's metadata, to stable storage.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        if self.to_flush(self.lead, self.len)?.is_none() {
+            return Ok(());
+        }
+        let Some(file) = &self.file else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the mapping keeps no file (MmapOptions::keep_file); call sync_all of the file itself",
+            ));
+        };
+        self.flush(self.lead, self.len)?;
+        self.remember(sys::sync_all(sys::file_ref(file)))
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
+        let _ = self.unmap_in_place();
+    }
+}
+
+/// An address for a mapping without bytes: not null, and a multiple of the page size.
+fn nowhere(page_size: usize) -> NonNull<u8> {
+    NonNull::new(std::ptr::without_provenance_mut(page_size)).unwrap_or(NonNull::dangling())
+}

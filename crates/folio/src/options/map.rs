@@ -1,0 +1,175 @@
+//! The one routine that maps files, the one that maps anonymous memory, and the checks that both go through.
+
+use super::MmapOptions;
+use super::allocate::allocate;
+use crate::Protection;
+use crate::error::invalid_input;
+use crate::mapping::{Claim, Mapping, Parts};
+use crate::range::round_up;
+use crate::sys::{self, AsFile, FileKind, MapFlags};
+use std::fs;
+use std::io;
+
+impl MmapOptions {
+    /// Maps a file of the user.
+    pub(super) fn file<F: AsFile>(
+        &self,
+        file: &F,
+        protection: Protection,
+        private: bool,
+        claim: Claim,
+    ) -> io::Result<Mapping> {
+        let file = sys::file_ref(file);
+        let flush_needs_it = sys::KEEPS_FILE && !private && protection.write_shared();
+        // Before anything is mapped, so that a failure leaves nothing behind.
+        let kept = if self.keep_file || flush_needs_it { Some(sys::duplicate(file)?) } else { None };
+        let mapping = self.map_file(file, protection, private, claim)?;
+        Ok(match kept {
+            Some(kept) => mapping.keep(kept),
+            None => mapping,
+        })
+    }
+
+    /// Maps a file of ours, and keeps it.
+    pub(super) fn owned_file(&self, file: fs::File, protection: Protection) -> io::Result<Mapping> {
+        let file = sys::file_of(file);
+        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
+        Ok(mapping.keep(file))
+    }
+
+    fn map_file(
+        &self,
+        file: sys::FileRef<'_>,
+        protection: Protection,
+        private: bool,
+        claim: Claim,
+    ) -> io::Result<Mapping> {
+        let private = private || protection == Protection::ReadCopy;
+        let writes_file = !private && protection.write_shared();
+        let mut info = sys::inspect(file)?;
+        check_kind(info.kind)?;
+        if self.allocate {
+            if !writes_file {
+                return Err(invalid_input("blocks can only be allocated for a mapping that writes to the file"));
+            }
+            allocate(file, self.offset, self.len_in(info.len, true)? as u64)?;
+            info = sys::inspect(file)?;
+        }
+        let len = self.len_in(info.len, self.allow_past_end)?;
+        let granularity = sys::granularity().max(info.page_size);
+        let lead = self.offset % granularity as u64;
+        let file_offset = self.offset - lead;
+        let lead = usize::try_from(lead).map_err(|_| invalid_input("the offset is out of range"))?;
+        let flags = MapFlags { protection, private, ..self.flags() };
+
+        let (range, lead) = if len == 0 {
+            sys::probe_mappable(file, info.page_size, &flags)?;
+            (None, 0)
+        } else {
+            let mapped = mapped_len(lead, len, info.page_size)?;
+            (Some((sys::map_file(file, file_offset, mapped, &flags)?, mapped)), lead)
+        };
+        // SAFETY: the backend has just made this mapping of whole pages, in which `lead + len` bytes lie, or there is none.
+        // The claim is the caller's: `Shared` holds always, private memory of a file and the others by the word of the
+        // `unsafe` function that asks for them.
+        Ok(unsafe {
+            Mapping::new(Parts {
+                range,
+                lead,
+                len,
+                page_size: info.page_size,
+                protection,
+                writable: if private { Protection::ReadCopy } else { Protection::ReadWrite },
+                claim,
+                writes_file,
+                file_offset,
+            })
+        })
+    }
+
+    /// Maps anonymous memory.
+    pub(super) fn anonymous(&self) -> io::Result<Mapping> {
+        let len = checked_len(self.len.unwrap_or(0))?;
+        let page_size = match self.huge {
+            Some(bits) => sys::huge_page_size(bits)?,
+            None => sys::page_size(),
+        };
+        let flags = MapFlags { stack: self.stack, huge: self.huge, ..self.flags() };
+        let range = match mapped_len(0, len, page_size)? {
+            0 => None,
+            mapped => Some((sys::map_anonymous(mapped, &flags)?, mapped)),
+        };
+        // SAFETY: the backend has just made this mapping of whole pages, in which `len` bytes lie, or there is none. Private
+        // memory is `Exclusive` by nature.
+        Ok(unsafe {
+            Mapping::new(Parts {
+                range,
+                lead: 0,
+                len,
+                page_size,
+                protection: Protection::ReadWrite,
+                writable: Protection::ReadWrite,
+                claim: Claim::Exclusive,
+                writes_file: false,
+                file_offset: 0,
+            })
+        })
+    }
+
+    /// The flags that files and anonymous memory have in common, for private memory that can be written.
+    fn flags(&self) -> MapFlags {
+        MapFlags {
+            protection: Protection::ReadWrite,
+            private: true,
+            populate: self.populate,
+            no_reserve: self.no_reserve_swap,
+            stack: false,
+            huge: None,
+        }
+    }
+
+    /// The length of the view in a file of `file_len` bytes, checked.
+    fn len_in(&self, file_len: u64, past_end: bool) -> io::Result<usize> {
+        let Some(left) = file_len.checked_sub(self.offset).or(past_end.then_some(0)) else {
+            return Err(invalid_input("the offset is past the end of the file"));
+        };
+        let len = match self.len {
+            Some(len) => len,
+            None => usize::try_from(left).map_err(|_| too_long())?,
+        };
+        if len as u64 > left && !past_end {
+            return Err(invalid_input("the range reaches past the end of the file"));
+        }
+        // No system has files beyond this (off_t is signed).
+        if self.offset.checked_add(len as u64).is_none_or(|end| i64::try_from(end).is_err()) {
+            return Err(invalid_input("offset and length together are out of range"));
+        }
+        checked_len(len)
+    }
+}
+
+/// Refuses what is no regular file.
+pub(super) fn check_kind(kind: FileKind) -> io::Result<()> {
+    match kind {
+        FileKind::Regular => Ok(()),
+        FileKind::Directory => {
+            Err(io::Error::new(io::ErrorKind::IsADirectory, "a directory cannot be mapped into memory"))
+        }
+        FileKind::Other => Err(invalid_input("only regular files can be mapped into memory")),
+    }
+}
+
+/// Refuses lengths that no slice can have.
+fn checked_len(len: usize) -> io::Result<usize> {
+    if isize::try_from(len).is_ok() { Ok(len) } else { Err(too_long()) }
+}
+
+/// How many bytes to map for `len` bytes of contents after `lead`: whole pages, 0 for no contents.
+fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
+    let end = lead.checked_add(len).ok_or_else(too_long)?;
+    checked_len(round_up(end, page_size).ok_or_else(too_long)?)
+}
+
+fn too_long() -> io::Error {
+    invalid_input("the length is above isize::MAX")
+}

@@ -1,0 +1,336 @@
+//! What to map: every length, offset and kind of file is checked here, once, the same on every system.
+
+mod allocate;
+mod map;
+
+use crate::Protection;
+use crate::error::invalid_input;
+use crate::mapping::Claim;
+use crate::sys::{self, AsFile};
+use crate::view::{Mmap, MmapMut, MmapViewSync, View};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// How to map: a builder whose last call says what you get.
+///
+/// | last call | gives | of |
+/// |---|---|---|
+/// | [`map_view`](Self::map_view) | [`MmapViewSync`] | a file, safely |
+/// | [`map_if_safe`](Self::map_if_safe) | [`Mmap`] | a file that the system proves unchangeable |
+/// | `unsafe` [`map`](Self::map), [`map_exec`](Self::map_exec), [`map_copy_read_only`](Self::map_copy_read_only) | [`Mmap`] | a file that nobody writes |
+/// | `unsafe` [`map_mut`](Self::map_mut), [`map_copy`](Self::map_copy) | [`MmapMut`] | a file that nobody else touches, or writes |
+/// | [`map_anon`](Self::map_anon) | [`MmapMut`] | zeros |
+///
+/// # Errors of all last calls that take a file
+///
+/// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the offset is past the end of the file; if offset and length together
+///   are, unless [`allow_past_end`](Self::allow_past_end) is set; if the length is above `isize::MAX`; or if the
+///   file is nothing that can be mapped: a pipe, a socket, a device, a file of `/proc` or `/sys`.
+///   [`IsADirectory`](io::ErrorKind::IsADirectory) for a directory. The length of the file is a check and no
+///   guarantee: another process may cut the file short a moment later.
+/// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file is not open for reading, or not for writing where
+///   the mapping writes to it.
+/// - The error of the system's mapping call. For a process with too many mappings (65,530 by default on Linux,
+///   `vm.max_map_count`) it is [`OutOfMemory`](io::ErrorKind::OutOfMemory).
+///
+/// No failed call leaves a mapping or a descriptor behind.
+///
+/// # Examples
+///
+/// ```
+/// use folio::{MmapOptions, Protection};
+/// use std::fs::File;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data");
+/// # std::fs::write(&path, b"..header....")?;
+/// let file = File::open(&path)?;
+/// let view = MmapOptions::new().offset(2).len(6).map_view(&file, Protection::Read)?;
+/// let mut header = [0; 6];
+/// view.read_exact_at(&mut header, 0)?;
+/// assert_eq!(&header, b"header");
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MmapOptions {
+    offset: u64,
+    len: Option<usize>,
+    allow_past_end: bool,
+    allocate: bool,
+    keep_file: bool,
+    populate: bool,
+    no_reserve_swap: bool,
+    stack: bool,
+    huge: Option<Option<u8>>,
+}
+
+impl MmapOptions {
+    /// The entire file, or no bytes of anonymous memory, and nothing special.
+    #[must_use]
+    pub fn new() -> MmapOptions {
+        MmapOptions::default()
+    }
+
+    /// Starts the view at byte `offset` of the file. It need not be a multiple of anything. For anonymous memory it is
+    /// ignored.
+    pub fn offset(&mut self, offset: u64) -> &mut Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Makes the view `len` bytes long. Without it, the view of a file reaches to the file's end.
+    pub fn len(&mut self, len: usize) -> &mut Self {
+        self.len = Some(len);
+        self
+    }
+
+    /// Lets the view reach past the end of the file.
+    ///
+    /// Its bytes there cannot be reached (a plain slice dies of them) until the file has grown over them: they are
+    /// reserved for that.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// A page that the file's end lies in shows zeros behind the end; what is written there is lost (mmap(2)).
+    pub fn allow_past_end(&mut self) -> &mut Self {
+        self.allow_past_end = true;
+        self
+    }
+
+    /// Gives every byte of the view a real block on the disk before anything is mapped, and makes the file longer if it
+    /// ends before the view does. So a full disk is [`StorageFull`](io::ErrorKind::StorageFull) now, not a fault at some
+    /// later write.
+    ///
+    /// Only for mappings that write to the file; others give [`InvalidInput`](io::ErrorKind::InvalidInput). On failure the file has
+    /// the length and the bytes that it had.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// | system | calls |
+    /// |---|---|
+    /// | Linux, Android | `fallocate` |
+    /// | macOS, iOS | `fcntl(F_PREALLOCATE)` and `ftruncate` for what lies behind the end of the file; holes inside give [`Unsupported`](io::ErrorKind::Unsupported) |
+    /// | FreeBSD | `posix_fallocate` |
+    ///
+    /// Where a system or a file system has no such call, zeros are written behind the end of the file; if the file has holes
+    /// inside, the error is [`Unsupported`](io::ErrorKind::Unsupported). A copy-on-write file system (btrfs, ZFS, APFS) may
+    /// need new blocks for a write all the same.
+    #[doc(alias = "fallocate")]
+    pub fn allocate(&mut self) -> &mut Self {
+        self.allocate = true;
+        self
+    }
+
+    /// Keeps a duplicate of the file's handle as long as the mapping lives, which
+    /// [`flush_async`](View::flush_async) and [`sync_all`](View::sync_all) make use of.
+    ///
+    /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
+    /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
+    /// nothing is kept unless it is asked for.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// On macOS and iOS flushing needs the file, so mappings that write to it always keep one.
+    pub fn keep_file(&mut self) -> &mut Self {
+        self.keep_file = true;
+        self
+    }
+
+    /// Brings the pages into memory before the call returns, so that the first accesses need not wait.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// A hint: `MAP_POPULATE` on Linux (the call succeeds also when pages could not be brought in), `MAP_PREFAULT_READ` on
+    /// FreeBSD; nothing elsewhere.
+    pub fn populate(&mut self) -> &mut Self {
+        self.populate = true;
+        self
+    }
+
+    /// Reserves no swap space for pages that may be written: more can be mapped than memory and swap hold, and a write that finds
+    /// none ends the process by a signal.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `MAP_NORESERVE` on Linux, macOS and iOS; nothing elsewhere.
+    #[doc(alias = "MAP_NORESERVE")]
+    pub fn no_reserve_swap(&mut self) -> &mut Self {
+        self.no_reserve_swap = true;
+        self
+    }
+
+    /// Says that anonymous memory is for a thread's stack. It does not grow by itself. For files it is ignored.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `MAP_STACK` on Linux; nothing elsewhere.
+    #[doc(alias = "MAP_STACK")]
+    pub fn stack(&mut self) -> &mut Self {
+        self.stack = true;
+        self
+    }
+
+    /// Takes anonymous memory from the pool of huge pages: pages of 2 to the power of `page_bits` bytes, or of the system's
+    /// default size for `None`. For files it is ignored: a file on a file system of huge pages has them.
+    ///
+    /// The length of the view need not be a multiple of the huge page; what is mapped and unmapped is.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `MAP_HUGETLB` on Linux. If the pool has too few pages the last call gives the system's error,
+    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory). On other systems it gives [`Unsupported`](io::ErrorKind::Unsupported).
+    #[doc(alias = "MAP_HUGETLB")]
+    pub fn huge(&mut self, page_bits: Option<u8>) -> &mut Self {
+        self.huge = Some(page_bits);
+        self
+    }
+
+    /// Maps a file as a view that others may change at any time. Safe: whoever uses it goes by checked copies.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`].
+    pub fn map_view<F: AsFile>(&self, file: F, protection: Protection) -> io::Result<MmapViewSync> {
+        self.file(&file, protection, false, Claim::Shared).map(View::first)
+    }
+
+    /// Maps a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`].
+    ///
+    /// # Safety
+    ///
+    /// As long as the map, its clones and pieces live, nobody writes these bytes of the file: not through another mapping or
+    /// handle of it, in this process or any other. Cutting it short counts as writing.
+    pub unsafe fn map<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
+        self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)
+    }
+
+    /// Maps a file for reading and executing.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`]; [`PermissionDenied`](io::ErrorKind::PermissionDenied) also for a file system mounted `noexec`.
+    ///
+    /// # Safety
+    ///
+    /// As [`map`](Self::map).
+    pub unsafe fn map_exec<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
+        self.file(&file, Protection::ReadExecute, false, Claim::Immutable).map(View::first)
+    }
+
+    /// Maps a file for reading and writing. What is written shows in the file at once.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`].
+    ///
+    /// # Safety
+    ///
+    /// As long as the map, its pieces and what is made of them live, nobody else reads or writes these bytes of the file: not
+    /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing.
+    pub unsafe fn map_mut<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
+        self.file(&file, Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
+    }
+
+    /// Maps a private copy of a file (copy-on-write) for reading and writing. The file need only be open for reading.
+    ///
+    /// It is not a snapshot: a page that has not been written yet may show later changes of the file.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`].
+    ///
+    /// # Safety
+    ///
+    /// As [`map`](Self::map): nobody writes these bytes of the file. Others may read them.
+    pub unsafe fn map_copy<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
+        self.file(&file, Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
+    }
+
+    /// Maps a private copy of a file (copy-on-write) for reading; [`make_mut`](View::make_mut) makes it writable.
+    ///
+    /// It is not a snapshot: a page that has not been written yet may show later changes of the file.
+    ///
+    /// # Errors
+    ///
+    /// See [`MmapOptions`].
+    ///
+    /// # Safety
+    ///
+    /// As [`map`](Self::map): nobody writes these bytes of the file, also not while the [`MmapMut`] lives that it may become.
+    pub unsafe fn map_copy_read_only<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
+        self.file(&file, Protection::Read, true, Claim::Exclusive).map(View::first)
+    }
+
+    /// Maps a file that the system proves to be unchangeable, as a plain slice, without `unsafe`.
+    ///
+    /// Proof is: seals of a memory file against writing **and** shrinking (a seal against future writes is none: a
+    /// mapping made before it goes on writing), or fs-verity, on a file system whose word is the kernel's own (ext4,
+    /// f2fs, btrfs). Every page of a sealed memory file is touched before the call returns, so that a hole in it that cannot
+    /// be filled is an error here and not a signal later.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Linux and Android; other systems have no such proof.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MmapOptions`]; [`InvalidInput`](io::ErrorKind::InvalidInput) if the file can be changed;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) if the system has no proof to give; an error that carries a
+    /// [`Fault`](crate::Fault) if a page cannot be brought in.
+    pub fn map_if_safe<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
+        let handle = sys::file_ref(&file);
+        map::check_kind(sys::inspect(handle)?.kind)?;
+        match sys::proof_of_immutability(handle)? {
+            sys::Proof::Holds => {}
+            sys::Proof::Fails => {
+                return Err(invalid_input("the file can be changed: neither sealed against it nor under fs-verity"));
+            }
+            sys::Proof::Unknown => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "the system cannot prove that a file is unchangeable",
+                ));
+            }
+        }
+        // Seals and fs-verity cannot be taken off again, so what was true above stays true.
+        let map: Mmap = self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)?;
+        for page in (0..map.len()).step_by(sys::page_size()) {
+            map.load::<u8>(page)?;
+        }
+        Ok(map)
+    }
+
+    /// Maps zeros that belong to no file, private to this process: a child made by `fork` has its own copy.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the length is above `isize::MAX` or there are no huge pages of the
+    /// given size; [`Unsupported`](io::ErrorKind::Unsupported) for huge pages where the system has none; and the error of the
+    /// system's mapping call ([`OutOfMemory`](io::ErrorKind::OutOfMemory)).
+    pub fn map_anon(&self) -> io::Result<MmapMut> {
+        self.anonymous().map(View::first)
+    }
+
+    /// Opens a file and maps it; the mapping keeps the file.
+    pub(crate) fn open_path(&self, path: &Path, protection: Protection) -> io::Result<MmapViewSync> {
+        let file = fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)?;
+        self.owned_file(file, protection).map(View::first)
+    }
+
+    /// Creates a file with real blocks for the length and maps it; the mapping keeps the file. On failure the file is
+    /// taken away again.
+    pub(crate) fn create_new(&mut self, path: &Path) -> io::Result<MmapViewSync> {
+        let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let result = self.allocate().owned_file(file, Protection::ReadWrite).map(View::first);
+        if result.is_err() {
+            // The error of the call that failed is the one to report.
+            let _ = fs::remove_file(path);
+        }
+        result
+    }
+}

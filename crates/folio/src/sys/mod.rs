@@ -1,0 +1,145 @@
+//! The one page to read before touching an operating system, and the one ladder that chooses a backend.
+//!
+//! # The contract
+//!
+//! A backend is a thin translation: one system call per function, the error read before anything else happens, and
+//! reported as the system gave it. Everything that can be decided without the system is decided above: bounds, zero
+//! lengths, rounding to pages, which mapping needs a flush, error texts. So a backend may assume, and never checks
+//! again:
+//!
+//! - every `len` is greater than zero and every range lies inside one mapping made by [`map_file`] or
+//!   [`map_anonymous`];
+//! - addresses and lengths given to [`protect`], [`flush`], [`start_flush`] are whole pages of that mapping (its own
+//!   page size, which is larger than [`page_size`] for huge pages), and those given to [`unmap`] are exactly what the
+//!   mapping calls returned and were asked for;
+//! - file offsets given to [`map_file`] are multiples of [`granularity`], and `offset + len` fits an `i64`.
+//!
+//! What each backend supplies:
+//!
+//! | name | what it does |
+//! |---|---|
+//! | [`AsFile`] | the public, sealed bound by which files come in |
+//! | [`File`], [`FileRef`] | an owned and a borrowed handle of a file; [`duplicate`] makes the first from the second |
+//! | [`page_size`], [`granularity`] | bytes per page; what offsets of mappings must be a multiple of; powers of two |
+//! | [`huge_page_size`] | bytes per huge page for the size that [`MmapOptions::huge`](crate::MmapOptions::huge) names |
+//! | [`inspect`] | length, kind and page size of an open file |
+//! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
+//! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
+//! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
+//! | [`sync_all`] | file data and all metadata on stable storage |
+//! | [`KEEPS_FILE`] | whether flushing needs the file's handle, so that writable shared mappings always keep one |
+//! | [`allocate`] | real blocks for a range of a file, the file extended if it is shorter, never shrunk |
+//! | [`write_at`], [`set_len`] | for file systems without the call behind [`allocate`] |
+//! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
+//! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
+//!
+//! Paging, locks, residency and growth join this table with their layers; they get the same kind of arguments.
+//! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true, and
+//! [`unmap`] takes a view address whose length the system knows by itself.
+//!
+//! To add a platform: write a module with these names, add it to the ladder below, and run `cargo xtask cross`.
+
+use crate::Protection;
+use std::io;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as backend;
+
+#[cfg(not(unix))]
+mod unsupported;
+#[cfg(not(unix))]
+use unsupported as backend;
+
+pub use backend::AsFile;
+pub(crate) use backend::{
+    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_of, file_ref, flush, granularity,
+    huge_page_size, inspect, map_anonymous, map_file, page_size, probe_mappable, proof_of_immutability, protect,
+    set_len, start_flush, sync_all, unmap, write_at,
+};
+
+/// What [`inspect`] says of an open file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileInfo {
+    /// Length in bytes.
+    pub(crate) len: u64,
+    /// Bytes of storage that it occupies, as far as the system knows.
+    pub(crate) allocated: u64,
+    /// What it is.
+    pub(crate) kind: FileKind,
+    /// Bytes per page of a mapping of this file: larger than [`page_size`] on a file system of huge pages.
+    pub(crate) page_size: usize,
+}
+
+/// Kinds of file as far as mapping is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    /// Block and character devices, pipes, sockets and whatever else has a descriptor.
+    Other,
+}
+
+/// How a mapping is asked for.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MapFlags {
+    /// What may be done with the pages at first. `ReadCopy` makes the mapping private, all others shared, unless
+    /// `private` says otherwise.
+    pub(crate) protection: Protection,
+    /// Changes stay in this process, also under a protection that does not write (yet).
+    pub(crate) private: bool,
+    /// Bring the pages in before returning, as far as the system has a flag for it.
+    pub(crate) populate: bool,
+    /// Reserve no swap space.
+    pub(crate) no_reserve: bool,
+    /// Suitable for a stack.
+    pub(crate) stack: bool,
+    /// Huge pages of 2 to this power bytes, or of the default size for `Some(None)`.
+    pub(crate) huge: Option<Option<u8>>,
+}
+
+/// What [`allocate`] could do.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allocated {
+    /// Every byte of the range has its block, and the file reaches to the end of the range at least.
+    Done,
+    /// The file system knows no such call. Nothing was changed.
+    NotSupported,
+}
+
+/// What [`start_flush`] could do.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Started {
+    /// The system has begun to write.
+    Yes,
+    /// The system has no call that begins without waiting; [`flush`] on another thread does the same.
+    No,
+}
+
+/// Whether the kernel proves that a file cannot change.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It does: sealed or protected against every change, by a file system that can be believed.
+    Holds,
+    /// The system could prove it, but this file can be changed.
+    Fails,
+    /// The system has no such proof.
+    Unknown,
+}
+
+/// The error of everything that needs an operating system where there is none that folio knows.
+#[cfg(not(unix))]
+pub(crate) fn unsupported() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "folio has no backend for this platform")
+}
+
+/// Turns the `0` or `-1` of a system call into a result. Call it at once: it reads the last error.
+#[cfg(unix)]
+pub(crate) fn zero_or_errno(result: i32) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

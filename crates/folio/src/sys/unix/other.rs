@@ -1,0 +1,84 @@
+//! The BSDs, illumos and Solaris, and every other Unix: POSIX, and little else.
+
+use super::{FileRef, msync, pipe, retry};
+use crate::sys::{Allocated, MapFlags, Proof, Started};
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+
+/// `msync(MS_SYNC)` writes and waits by itself (msync(2) of each).
+pub(crate) const KEEPS_FILE: bool = false;
+
+pub(crate) use pipe::{checked_read, checked_write};
+
+/// Mappings of files have the pages of the system.
+pub(crate) fn page_size_of(_file: FileRef<'_>) -> Option<usize> {
+    None
+}
+
+/// There are no huge pages to ask for.
+pub(crate) fn huge_page_size(_bits: Option<u8>) -> io::Result<usize> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no huge pages to ask for"))
+}
+
+/// The bits of `mmap` beyond sharing and `MAP_ANON` (mmap(2)).
+pub(crate) fn extra_map_bits(flags: &MapFlags) -> c_int {
+    #[cfg_attr(not(target_os = "freebsd"), expect(unused_mut, reason = "only FreeBSD adds a bit"))]
+    let mut bits = 0;
+    #[cfg(target_os = "freebsd")]
+    if flags.populate {
+        bits |= libc::MAP_PREFAULT_READ;
+    }
+    // MAP_STACK of FreeBSD makes memory that grows downwards, which is something else than the hint of Linux; NORESERVE
+    // is gone from the BSDs. Both are hints and are left out.
+    let _ = flags;
+    bits
+}
+
+/// `msync(MS_SYNC)`.
+pub(crate) fn flush(address: NonNull<u8>, len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
+    msync(address, len, libc::MS_SYNC)
+}
+
+/// `msync(MS_ASYNC)` starts the write and returns (msync(2) of each).
+pub(crate) fn start_flush(address: NonNull<u8>, len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<Started> {
+    msync(address, len, libc::MS_ASYNC)?;
+    Ok(Started::Yes)
+}
+
+/// `fsync`.
+pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process.
+    retry(|| unsafe { libc::fsync(file.as_raw_fd()) })
+}
+
+/// `posix_fallocate`, which fills holes and lengthens and never shrinks (FreeBSD posix_fallocate(2)).
+#[cfg(target_os = "freebsd")]
+pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<Allocated> {
+    let (Ok(offset), Ok(len)) = (libc::off_t::try_from(offset), libc::off_t::try_from(len)) else {
+        return Err(io::Error::from_raw_os_error(libc::EFBIG));
+    };
+    loop {
+        // The call returns its error instead of setting `errno`.
+        // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process.
+        match unsafe { libc::posix_fallocate(file.as_raw_fd(), offset, len) } {
+            0 => return Ok(Allocated::Done),
+            libc::EINTR => {}
+            // EINVAL is the answer of file systems that cannot, ZFS among them.
+            libc::EINVAL | libc::EOPNOTSUPP => return Ok(Allocated::NotSupported),
+            code => return Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+}
+
+/// No call that all of these have.
+#[cfg(not(target_os = "freebsd"))]
+pub(crate) fn allocate(_file: FileRef<'_>, _offset: u64, _len: u64) -> io::Result<Allocated> {
+    Ok(Allocated::NotSupported)
+}
+
+/// There is no such proof here.
+pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
+    Ok(Proof::Unknown)
+}

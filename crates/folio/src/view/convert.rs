@@ -1,0 +1,185 @@
+//! From one kind of access to another: a claim may be weakened freely, and strengthened never without proof.
+
+use super::{Access, Exclusive, Immutable, Shared, Unraced, View};
+use crate::Protection;
+use crate::error::{ViewError, read_only};
+use crate::mapping::Claim;
+use std::io;
+
+impl View<Exclusive> {
+    /// Gives up writing: the same bytes as an [`Mmap`](crate::Mmap), which can be cloned and sliced.
+    ///
+    /// No system call; the pages stay writable, but nothing that safe code can reach writes them. Bytes written to a shared
+    /// mapping of a file before can still be flushed, through any view. [`make_read_only`](Self::make_read_only) also
+    /// takes the right to write from the pages.
+    #[must_use = "the view is in the returned value"]
+    pub fn freeze(self) -> View<Immutable> {
+        // SAFETY: the only one who could write was the owner of this view [V2], who gives it up [V3].
+        unsafe { self.retype() }
+    }
+
+    /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync). No system call.
+    #[must_use = "the view is in the returned value"]
+    pub fn into_view_sync(self) -> View<Shared> {
+        // SAFETY: a `Shared` view asks for no more than disjointness, which an `Exclusive` one has [V2].
+        unsafe { self.retype() }
+    }
+
+    /// Makes the pages of the mapping read-only and this view an [`Mmap`](crate::Mmap).
+    ///
+    /// Bytes written before can still be flushed. [`make_mut`](View::make_mut) goes back.
+    ///
+    /// # Errors
+    ///
+    /// The view is in the error, unharmed.
+    ///
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live: protection is a matter of whole
+    ///   pages, which two views may share. [`freeze`](Self::freeze) has no such condition.
+    /// - The error of `mprotect` (`VirtualProtect` on Windows).
+    pub fn make_read_only(self) -> Result<View<Immutable>, ViewError<Self>> {
+        Ok(self.protected(Protection::Read)?.freeze())
+    }
+
+    /// Makes the pages of the mapping readable and executable, no longer writable, and this view an
+    /// [`Mmap`](crate::Mmap).
+    ///
+    /// On architectures whose instruction caches do not follow what is written (aarch64, riscv64, s390x does), the program
+    /// must also synchronise them before it jumps there.
+    ///
+    /// # Errors
+    ///
+    /// As [`make_read_only`](Self::make_read_only); [`PermissionDenied`](io::ErrorKind::PermissionDenied) also where the
+    /// system forbids memory that has been written to be executed (SELinux, hardened Apple processes), or the file system is
+    /// mounted `noexec`.
+    pub fn make_exec(self) -> Result<View<Immutable>, ViewError<Self>> {
+        Ok(self.protected(Protection::ReadExecute)?.freeze())
+    }
+}
+
+impl View<Immutable> {
+    /// Makes the bytes writable again: the way back from [`freeze`](View::freeze), [`make_read_only`](View::make_read_only),
+    /// [`make_exec`](View::make_exec) and of [`map_copy_read_only`](crate::MmapOptions::map_copy_read_only).
+    ///
+    /// Waits for a background flush of the mapping to end.
+    ///
+    /// # Errors
+    ///
+    /// The view is in the error, unharmed.
+    ///
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live (a clone, a slice, a piece).
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if nobody vouched, when the mapping was made, that it is the only
+    ///   one of its bytes: a file mapped by [`Mmap::map`](View::map) may be mapped so twice, and writing to the one would
+    ///   change the other's slices. [`assume_exclusive`](Self::assume_exclusive) lets the caller vouch.
+    /// - The error of `mprotect` (`VirtualProtect` on Windows).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let frozen = folio::MmapMut::map_anon(10)?.freeze();
+    /// let failed = frozen.clone().make_mut().unwrap_err();
+    /// assert_eq!(failed.error().kind(), std::io::ErrorKind::ResourceBusy);
+    /// drop(failed);
+    /// frozen.make_mut()?[0] = 1;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn make_mut(mut self) -> Result<View<Exclusive>, ViewError<Self>> {
+        match self.writable_again() {
+            // SAFETY: this is the only view, and nobody else touches the bytes: the mapping's claim says so [M2]. The pages
+            // have just been made writable, or were [V4].
+            Ok(()) => Ok(unsafe { self.retype() }),
+            Err(error) => Err(ViewError::new(error, self)),
+        }
+    }
+
+    /// Checks what `make_mut` needs, and makes the pages writable.
+    fn writable_again(&mut self) -> io::Result<()> {
+        let mapping = self.only_owner()?;
+        if mapping.claim() < Claim::Exclusive {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "nobody vouched that this mapping is the only one of its bytes",
+            ));
+        }
+        mapping.make_writable()
+    }
+
+    /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync), which may write them if the pages allow it.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), with the view in it, if other views of the mapping live: a clone or
+    /// a slice of this one could be handing out `&[u8]` of the same bytes.
+    pub fn into_view_sync(mut self) -> Result<View<Shared>, ViewError<Self>> {
+        match self.only_owner() {
+            // SAFETY: this is the only view, so it shares no byte with another [V2].
+            Ok(_) => Ok(unsafe { self.retype() }),
+            Err(error) => Err(ViewError::new(error, self)),
+        }
+    }
+}
+
+impl View<Shared> {
+    /// Takes the caller's word that nobody writes the bytes any more: the same bytes as an [`Mmap`](crate::Mmap).
+    ///
+    /// No system call.
+    ///
+    /// # Safety
+    ///
+    /// As long as the returned view, its clones, pieces and what is made of them live, nobody writes the bytes of this
+    /// view: not through an `unsafe` [`clone`](View::clone) of it, not through another mapping or handle of the file, in
+    /// this process or any other. Cutting the file short counts as writing.
+    #[must_use = "the view is in the returned value"]
+    pub unsafe fn assume_immutable(self) -> View<Immutable> {
+        // SAFETY: the caller vouches for [V3].
+        unsafe { self.retype() }
+    }
+}
+
+impl<A: Access> View<A> {
+    /// Takes the caller's word that nobody else touches the bytes any more: the same bytes as a
+    /// [`MmapMut`](crate::MmapMut).
+    ///
+    /// No system call.
+    ///
+    /// # Errors
+    ///
+    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied), with the view in it, if the pages cannot be written.
+    ///
+    /// # Safety
+    ///
+    /// As long as the returned view, its pieces and what is made of them live, nobody else reads or writes the bytes of
+    /// this view: not through a clone or slice of it, not through another mapping or handle of the file, in this process
+    /// or any other.
+    pub unsafe fn assume_exclusive(self) -> Result<View<Exclusive>, ViewError<Self>> {
+        if !self.protection().write() {
+            return Err(ViewError::new(read_only(), self));
+        }
+        // SAFETY: the caller vouches for [V2]; the pages can be written [V4], by the check above.
+        Ok(unsafe { self.retype() })
+    }
+}
+
+impl<A: Unraced> View<A> {
+    /// Changes the protection of the whole mapping through its only view.
+    fn protected(mut self, protection: Protection) -> Result<Self, ViewError<Self>> {
+        let result = self.only_owner().and_then(|mapping| mapping.protect(protection));
+        match result {
+            Ok(()) => Ok(self),
+            Err(error) => Err(ViewError::new(error, self)),
+        }
+    }
+}
+
+impl From<View<Exclusive>> for View<Immutable> {
+    /// [`View::freeze`].
+    fn from(view: View<Exclusive>) -> View<Immutable> {
+        view.freeze()
+    }
+}
+
+impl From<View<Exclusive>> for View<Shared> {
+    /// [`View::into_view_sync`].
+    fn from(view: View<Exclusive>) -> View<Shared> {
+        view.into_view_sync()
+    }
+}
