@@ -51,11 +51,7 @@ pub(crate) enum Step {
 ///
 /// If a step fails; its own complaint is printed where it happens.
 pub(crate) fn run(steps: &[Step]) -> Result<()> {
-    let steps = if steps.is_empty() {
-        Step::value_variants()
-    } else {
-        steps
-    };
+    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for step in steps {
@@ -68,11 +64,7 @@ pub(crate) fn run(steps: &[Step]) -> Result<()> {
             failed.push(name.clone());
         }
         let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-        rows.push([
-            name,
-            verdict.to_owned(),
-            format!("{:.1}", start.elapsed().as_secs_f64()),
-        ]);
+        rows.push([name, verdict.to_owned(), format!("{:.1}", start.elapsed().as_secs_f64())]);
     }
     println!();
     report::table(["step", "result", "seconds"], &rows);
@@ -82,8 +74,7 @@ pub(crate) fn run(steps: &[Step]) -> Result<()> {
 
 impl Step {
     fn name(self) -> String {
-        self.to_possible_value()
-            .map_or_else(String::new, |value| value.get_name().to_owned())
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     fn run(self) -> Result<()> {
@@ -92,9 +83,7 @@ impl Step {
         match self {
             Step::Rules => {
                 let violations = rules::violations()?;
-                violations
-                    .iter()
-                    .for_each(|violation| eprintln!("{violation}"));
+                violations.iter().for_each(|violation| eprintln!("{violation}"));
                 ensure!(violations.is_empty(), "{} violations", violations.len());
                 Ok(())
             }
@@ -104,41 +93,25 @@ impl Step {
             }
             Step::Clippy => {
                 component("clippy")?;
-                execute(cmd!(
-                    shell,
-                    "{cargo} clippy --workspace --all-targets --all-features -- -Dwarnings"
-                ))
+                execute(cmd!(shell, "{cargo} clippy --workspace --all-targets --all-features -- -Dwarnings"))
             }
             Step::ClippyBare => {
                 component("clippy")?;
-                execute(cmd!(
-                    shell,
-                    "{cargo} clippy --workspace --all-targets --no-default-features -- -Dwarnings"
-                ))
+                execute(cmd!(shell, "{cargo} clippy --workspace --all-targets --no-default-features -- -Dwarnings"))
             }
             Step::Docs => {
                 shell.set_var("RUSTDOCFLAGS", "-Dwarnings");
-                execute(cmd!(
-                    shell,
-                    "{cargo} doc --package folio --no-deps --all-features"
-                ))
+                execute(cmd!(shell, "{cargo} doc --package folio --no-deps --all-features"))
             }
             Step::DocsPrivate => {
                 shell.set_var("RUSTDOCFLAGS", "-Dwarnings");
-                execute(cmd!(
-                    shell,
-                    "{cargo} doc --workspace --no-deps --all-features --document-private-items"
-                ))
+                execute(cmd!(shell, "{cargo} doc --workspace --no-deps --all-features --document-private-items"))
             }
             Step::Features => execute(cmd!(shell, "{cargo} test --workspace --all-features")),
-            Step::Release => execute(cmd!(
-                shell,
-                "{cargo} test --package folio --all-features --release --lib --tests"
-            )),
-            Step::Tour => execute(cmd!(
-                shell,
-                "{cargo} run --package folio --release --example tour"
-            )),
+            Step::Release => {
+                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
+            }
+            Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::CheckApple => foreign::lint("aarch64-apple-darwin", Scope::Everything),
             Step::CheckFreebsd => foreign::lint("x86_64-unknown-freebsd", Scope::Everything),
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Everything),
@@ -155,17 +128,10 @@ fn component(name: &str) -> Result<()> {
     let shell = workspace::shell()?;
     let cargo = cargo();
     let subcommand = if name == "rustfmt" { "fmt" } else { name };
-    if cmd!(shell, "{cargo} {subcommand} --version")
-        .quiet()
-        .ignore_stdout()
-        .ignore_stderr()
-        .run()
-        .is_ok()
-    {
+    if cmd!(shell, "{cargo} {subcommand} --version").quiet().ignore_stdout().ignore_stderr().run().is_ok() {
         return Ok(());
     }
-    execute(cmd!(shell, "rustup component add {name}"))
-        .with_context(|| format!("{name} is not installed"))
+    execute(cmd!(shell, "rustup component add {name}")).with_context(|| format!("{name} is not installed"))
 }
 
 /// Packages the library, builds the package, and looks for what must be in it.
@@ -173,16 +139,9 @@ fn package() -> Result<()> {
     let shell = workspace::shell()?;
     let cargo = cargo();
     // Whether everything is committed is for the one who publishes to ask, not for the one who checks a change.
-    let list = cmd!(
-        shell,
-        "{cargo} package --package folio --allow-dirty --list"
-    )
-    .read()?;
+    let list = cmd!(shell, "{cargo} package --package folio --allow-dirty --list").read()?;
     for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
-        ensure!(
-            list.lines().any(|line| line == file),
-            "{file} is not in the package"
-        );
+        ensure!(list.lines().any(|line| line == file), "{file} is not in the package");
     }
     let command = cmd!(shell, "{cargo} package --package folio --allow-dirty").ignore_status();
     eprintln!("$ {command}");

@@ -10,12 +10,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use xshell::{Shell, cmd};
 
-const PACKAGES: [&str; 4] = [
-    "rustc-web",
-    "libstd-rust-web-dev",
-    "rust-web-src",
-    "rust-web-clippy",
-];
+const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy"];
 
 /// Builds a standard library for programs that run.
 pub(crate) const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
@@ -70,11 +65,5 @@ pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
         Scope::Everything => &["--lib", "--tests", "--examples"],
         Scope::Library => &["--lib"],
     };
-    execute(
-        cmd!(
-            shell,
-            "{cargo} check --package folio --all-features {CHECK_STD} --target {target}"
-        )
-        .args(scope),
-    )
+    execute(cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD} --target {target}").args(scope))
 }

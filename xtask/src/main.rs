@@ -24,11 +24,7 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "The project's own commands",
-    max_term_width = 100
-)]
+#[command(name = "cargo xtask", about = "The project's own commands", max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -24,35 +24,21 @@ pub(crate) fn run() -> Result<()> {
     shell.write_file(copy.join("Cargo.toml"), library_alone(&manifest)?)?;
     let (from, to) = (root().join("crates/folio"), copy.join("crates/folio"));
     // Links, to the licences for instance, become what they point to.
-    cmd!(shell, "cp --recursive --dereference {from} {to}")
-        .quiet()
-        .run()?;
+    cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
 
     shell.change_dir(&copy);
     shell.set_var("CARGO_TARGET_DIR", target_dir().join("minimal-build"));
     let cargo = cargo();
     // The flag only decides versions; what is built afterwards knows nothing of it.
-    workspace::execute(
-        cmd!(shell, "{cargo} generate-lockfile -Zdirect-minimal-versions")
-            .env("RUSTC_BOOTSTRAP", "1"),
-    )?;
-    workspace::execute(cmd!(
-        shell,
-        "{cargo} check --package folio --all-features --locked"
-    ))?;
-    workspace::execute(cmd!(
-        shell,
-        "{cargo} test --package folio --all-features --locked --lib --tests"
-    ))
+    workspace::execute(cmd!(shell, "{cargo} generate-lockfile -Zdirect-minimal-versions").env("RUSTC_BOOTSTRAP", "1"))?;
+    workspace::execute(cmd!(shell, "{cargo} check --package folio --all-features --locked"))?;
+    workspace::execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests"))
 }
 
 /// The workspace's manifest with the library as the only member.
 fn library_alone(manifest: &str) -> Result<String> {
     let mut manifest: Table = manifest.parse()?;
-    let workspace = manifest
-        .get_mut("workspace")
-        .and_then(Value::as_table_mut)
-        .context("no workspace")?;
+    let workspace = manifest.get_mut("workspace").and_then(Value::as_table_mut).context("no workspace")?;
     workspace.insert("members".to_owned(), Value::from(vec!["crates/folio"]));
     workspace.remove("default-members");
     Ok(manifest.to_string())
@@ -64,13 +50,7 @@ mod tests {
 
     #[test]
     fn the_copy_has_one_member_and_keeps_the_rest() {
-        let text = library_alone(
-            "[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n",
-        )
-        .unwrap();
-        assert!(
-            text.contains("members = [\"crates/folio\"]") && text.contains("edition = \"2024\""),
-            "{text}"
-        );
+        let text = library_alone("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n").unwrap();
+        assert!(text.contains("members = [\"crates/folio\"]") && text.contains("edition = \"2024\""), "{text}");
     }
 }

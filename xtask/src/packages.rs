@@ -13,29 +13,17 @@ use xshell::cmd;
 pub(crate) fn install(names: &[&str]) -> Result<()> {
     static UPDATE: Once = Once::new();
 
-    let missing: Vec<&str> = names
-        .iter()
-        .copied()
-        .filter(|name| !is_installed(name))
-        .collect();
+    let missing: Vec<&str> = names.iter().copied().filter(|name| !is_installed(name)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let by_hand = || {
-        format!(
-            "install these Debian packages as root, then try again: {}",
-            missing.join(" ")
-        )
-    };
+    let by_hand = || format!("install these Debian packages as root, then try again: {}", missing.join(" "));
     let shell = shell()?;
     shell.set_var("DEBIAN_FRONTEND", "noninteractive");
     let mut updated = Ok(());
     UPDATE.call_once(|| updated = execute(cmd!(shell, "apt-get update --quiet --quiet")));
     updated.with_context(by_hand)?;
-    let install = cmd!(
-        shell,
-        "apt-get install --quiet --quiet --yes --no-install-recommends"
-    );
+    let install = cmd!(shell, "apt-get install --quiet --quiet --yes --no-install-recommends");
     execute(install.args(&missing)).with_context(by_hand)
 }
 

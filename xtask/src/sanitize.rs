@@ -9,7 +9,7 @@
 use crate::suite::{Counts, Suite};
 use crate::workspace::{cargo, target_dir};
 use crate::{foreign, packages, report, skips};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
 use xshell::{Shell, cmd};
@@ -20,6 +20,9 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PACKAGES: [&str; 3] = ["clang-22", "libclang-rt-22-dev", "llvm-22"];
 const LINKER: &str = "clang-22";
 const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
+
+/// The file with the deliberate defects.
+const FILE: &str = "tests/deliberate.rs";
 
 /// What looks for defects at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,11 +64,7 @@ impl Sanitizer {
 ///
 /// If a sanitizer reports anything, a test fails, or a deliberate defect goes unreported.
 pub(crate) fn run(sanitizers: &[Sanitizer]) -> Result<()> {
-    let sanitizers = if sanitizers.is_empty() {
-        Sanitizer::value_variants()
-    } else {
-        sanitizers
-    };
+    let sanitizers = if sanitizers.is_empty() { Sanitizer::value_variants() } else { sanitizers };
     packages::install(&PACKAGES)?;
     let mut rows = Vec::new();
     let mut complaints = Vec::new();
@@ -90,27 +89,12 @@ pub(crate) fn run(sanitizers: &[Sanitizer]) -> Result<()> {
             counts.passed.to_string(),
             counts.failed.to_string(),
             counts.skipped.to_string(),
-            if defect.is_ok() {
-                "reported"
-            } else {
-                "NOT REPORTED"
-            }
-            .to_owned(),
+            if defect.is_ok() { "reported" } else { "NOT REPORTED" }.to_owned(),
             format!("{:.1}", start.elapsed().as_secs_f64()),
         ]);
     }
     println!();
-    report::table(
-        [
-            "sanitizer",
-            "passed",
-            "failed",
-            "skipped",
-            "deliberate defect",
-            "seconds",
-        ],
-        &rows,
-    );
+    report::table(["sanitizer", "passed", "failed", "skipped", "deliberate defect", "seconds"], &rows);
     ensure!(complaints.is_empty(), "{}", complaints.join("; "));
     Ok(())
 }
@@ -119,15 +103,10 @@ pub(crate) fn run(sanitizers: &[Sanitizer]) -> Result<()> {
 fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
     let name = sanitizer.name();
     let shell = foreign::toolchain()?;
-    shell.set_var(
-        "CARGO_TARGET_DIR",
-        target_dir().join(format!("sanitize-{name}")),
-    );
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join(format!("sanitize-{name}")));
     shell.set_var(
         "RUSTFLAGS",
-        format!(
-            "-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"
-        ),
+        format!("-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"),
     );
     let options = format!("external_symbolizer_path={SYMBOLIZER}");
     shell.set_var("TSAN_OPTIONS", &options);
@@ -137,11 +116,7 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
 
 fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<Counts> {
     // Documentation tests are left out: rustdoc would have to build each of them for the sanitizer too.
-    let suite = Suite {
-        shell,
-        target: TARGET,
-        parts: &["--lib", "--tests"],
-    };
+    let suite = Suite { shell, target: TARGET, parts: &["--lib", "--tests"] };
     suite.build()?;
     let skips = skips::load()?;
     let left_out = skips::names(&skips, &["sanitizer", sanitizer.name()], &suite.list()?)?;
@@ -161,29 +136,20 @@ fn deliberate_defect(shell: &Shell, sanitizer: Sanitizer) -> Result<()> {
     );
     eprintln!("$ {command}");
     let messages = command.quiet().read()?;
-    let program = messages
-        .lines()
-        .filter_map(executable)
-        .next_back()
-        .context("cargo names no test program")?;
+    let program = messages.lines().filter_map(executable).next_back().context("cargo names no test program")?;
 
     let command = cmd!(shell, "{program} --test-threads 1").ignore_status();
     eprintln!("$ {command}");
     let output = command.quiet().output()?;
     let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
-    let report = sanitizer.report();
-    let Some(at) = said.find(report).filter(|_| !output.status.success()) else {
+    // The report must be of this defect: a stack with the test's file in it, and an exit code that says so.
+    let report = said.find(sanitizer.report()).map(|at| &said[at..]);
+    let Some(report) = report.filter(|report| report.contains(FILE) && !output.status.success()) else {
         eprintln!("{said}");
-        anyhow::bail!("the deliberate {} was not reported", sanitizer.defect());
+        bail!("the deliberate {} was not reported", sanitizer.defect());
     };
-    said[at..]
-        .lines()
-        .take(12)
-        .for_each(|line| println!("| {line}"));
-    println!(
-        "The deliberate {} was reported, as it must be.",
-        sanitizer.defect()
-    );
+    report.lines().take(12).for_each(|line| println!("| {line}"));
+    println!("The deliberate {} was reported, as it must be.", sanitizer.defect());
     Ok(())
 }
 

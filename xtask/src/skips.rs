@@ -34,10 +34,7 @@ fn parse(text: &str) -> Result<Vec<Skip>> {
     let skips = toml::from_str::<List>(text)?.skip;
     for Skip { test, on, reason } in &skips {
         ensure!(!on.is_empty(), "`{test}` is not skipped anywhere");
-        ensure!(
-            reason.split_whitespace().count() >= 4,
-            "the reason for skipping `{test}` says too little"
-        );
+        ensure!(reason.split_whitespace().count() >= 4, "the reason for skipping `{test}` says too little");
     }
     Ok(skips)
 }
@@ -47,21 +44,10 @@ fn parse(text: &str) -> Result<Vec<Skip>> {
 /// # Errors
 ///
 /// If a name on the list is none of the tests in `known`: then the test was renamed, and would run or vanish unseen.
-pub(crate) fn names<'a>(
-    skips: &'a [Skip],
-    tags: &[&str],
-    known: &BTreeSet<String>,
-) -> Result<Vec<&'a str>> {
+pub(crate) fn names<'a>(skips: &'a [Skip], tags: &[&str], known: &BTreeSet<String>) -> Result<Vec<&'a str>> {
     let mut names = Vec::new();
-    for skip in skips
-        .iter()
-        .filter(|skip| skip.on.iter().any(|on| tags.contains(&on.as_str())))
-    {
-        ensure!(
-            known.contains(&skip.test),
-            "xtask/skips.toml names `{}`, which is no test here",
-            skip.test
-        );
+    for skip in skips.iter().filter(|skip| skip.on.iter().any(|on| tags.contains(&on.as_str()))) {
+        ensure!(known.contains(&skip.test), "xtask/skips.toml names `{}`, which is no test here", skip.test);
         println!("skipped: {} ({})", skip.test, skip.reason);
         names.push(skip.test.as_str());
     }
@@ -72,11 +58,7 @@ pub(crate) fn names<'a>(
 pub(crate) fn arguments<'a>(names: &[&'a str]) -> Vec<&'a str> {
     // `--exact`, or each name would also leave out all tests whose names contain it.
     let skips = names.iter().flat_map(|name| ["--skip", name]);
-    if names.is_empty() {
-        Vec::new()
-    } else {
-        ["--exact"].into_iter().chain(skips).collect()
-    }
+    if names.is_empty() { Vec::new() } else { ["--exact"].into_iter().chain(skips).collect() }
 }
 
 #[cfg(test)]
@@ -102,9 +84,6 @@ mod tests {
         let known = BTreeSet::from(["b".to_owned()]);
         assert!(names(&skips, &["qemu"], &known).unwrap().is_empty());
         assert!(names(&skips, &["wine"], &known).is_err());
-        assert_eq!(
-            names(&skips, &["wine"], &BTreeSet::from(["a".to_owned()])).unwrap(),
-            ["a"]
-        );
+        assert_eq!(names(&skips, &["wine"], &BTreeSet::from(["a".to_owned()])).unwrap(), ["a"]);
     }
 }

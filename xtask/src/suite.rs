@@ -32,12 +32,7 @@ impl Suite<'_> {
     ///
     /// If the programs cannot be built, or do not start.
     pub(crate) fn list(&self) -> Result<BTreeSet<String>> {
-        Ok(listed(
-            &self
-                .cargo_test(&["--quiet", "--", "--list"])
-                .quiet()
-                .read()?,
-        ))
+        Ok(listed(&self.cargo_test(&["--quiet", "--", "--list"]).quiet().read()?))
     }
 
     /// Runs all tests but those named in `left_out`, and counts.
@@ -46,31 +41,19 @@ impl Suite<'_> {
     ///
     /// If a test program cannot be built or does not come to its end; failed tests are in the counts.
     pub(crate) fn run(&self, left_out: &[&str]) -> Result<Counts> {
-        let command = self
-            .cargo_test(&["--no-fail-fast", "--"])
-            .args(skips::arguments(left_out));
+        let command = self.cargo_test(&["--no-fail-fast", "--"]).args(skips::arguments(left_out));
         let outcome = tee(command)?;
         let counts = Counts::of(&outcome.stdout);
-        ensure!(
-            outcome.success || counts.failed > 0,
-            "a test program did not come to its end"
-        );
+        ensure!(outcome.success || counts.failed > 0, "a test program did not come to its end");
         Ok(counts)
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> Cmd<'_> {
-        let Self {
-            shell,
-            target,
-            parts,
-        } = *self;
+        let Self { shell, target, parts } = *self;
         let cargo = cargo();
-        cmd!(
-            shell,
-            "{cargo} test --package folio --all-features {BUILD_STD} --target {target}"
-        )
-        .args(parts)
-        .args(arguments)
+        cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {target}")
+            .args(parts)
+            .args(arguments)
     }
 }
 
@@ -82,10 +65,7 @@ impl Suite<'_> {
 pub(crate) fn host_tests() -> Result<BTreeSet<String>> {
     let shell = shell()?;
     let cargo = cargo();
-    let output = cmd!(
-        shell,
-        "{cargo} test --quiet --package folio --all-features -- --list"
-    );
+    let output = cmd!(shell, "{cargo} test --quiet --package folio --all-features -- --list");
     Ok(listed(&output.quiet().read()?))
 }
 
@@ -107,9 +87,7 @@ impl Counts {
                 continue;
             };
             // "ok. 4 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s"
-            let figures = rest
-                .split_once(". ")
-                .map_or("", |(_verdict, figures)| figures);
+            let figures = rest.split_once(". ").map_or("", |(_verdict, figures)| figures);
             for part in figures.split("; ") {
                 let Some((number, what)) = part.split_once(' ') else {
                     continue;
@@ -131,11 +109,7 @@ impl Counts {
 
 /// The names in the output of a test run with `--list`.
 fn listed(output: &str) -> BTreeSet<String> {
-    output
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .map(str::to_owned)
-        .collect()
+    output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -147,20 +121,12 @@ mod tests {
         let output = "running 2 tests\n\
             test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
-        assert_eq!(
-            Counts::of(output),
-            Counts {
-                passed: 3,
-                failed: 1,
-                skipped: 4
-            }
-        );
+        assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
     }
 
     #[test]
     fn listed_names_may_repeat_and_hold_blanks() {
-        let output =
-            "a::b: test\nsrc/lib.rs - f (line 3): test\na::b: test\n\n3 tests, 0 benchmarks\n";
+        let output = "a::b: test\nsrc/lib.rs - f (line 3): test\na::b: test\n\n3 tests, 0 benchmarks\n";
         let names: Vec<String> = listed(output).into_iter().collect();
         assert_eq!(names, ["a::b", "src/lib.rs - f (line 3)"]);
     }

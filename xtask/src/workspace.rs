@@ -9,9 +9,7 @@ use xshell::{Cmd, Shell};
 
 /// The folder of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace's folder")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace's folder")
 }
 
 /// The folder for everything that is built, cargo's own.
@@ -60,10 +58,7 @@ pub(crate) fn tee(command: Cmd<'_>) -> Result<Outcome> {
         kept.append(&mut line);
     }
     let status = child.wait()?;
-    Ok(Outcome {
-        success: status.success(),
-        stdout: String::from_utf8_lossy(&kept).into_owned(),
-    })
+    Ok(Outcome { success: status.success(), stdout: String::from_utf8_lossy(&kept).into_owned() })
 }
 
 /// Runs `command`, shown before, with nothing on its standard input.
@@ -74,10 +69,8 @@ pub(crate) fn tee(command: Cmd<'_>) -> Result<Outcome> {
 pub(crate) fn execute(command: Cmd<'_>) -> Result<()> {
     eprintln!("$ {command}");
     let shown = command.to_string();
-    let status = Command::from(command)
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| format!("cannot start `{shown}`"))?;
+    let status =
+        Command::from(command).stdin(Stdio::null()).status().with_context(|| format!("cannot start `{shown}`"))?;
     ensure!(status.success(), "`{shown}` failed ({status})");
     Ok(())
 }

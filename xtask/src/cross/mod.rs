@@ -17,14 +17,9 @@ use xshell::{Shell, cmd};
 /// If a name fits no target, or something failed for one; the rest is done all the same.
 pub(crate) fn run(names: &[String], list: bool) -> Result<()> {
     for name in names {
-        ensure!(
-            TARGETS.iter().any(|target| target.triple.starts_with(name)),
-            "no target begins with `{name}`"
-        );
+        ensure!(TARGETS.iter().any(|target| target.triple.starts_with(name)), "no target begins with `{name}`");
     }
-    let chosen = |target: &&Target| {
-        names.is_empty() || names.iter().any(|name| target.triple.starts_with(name))
-    };
+    let chosen = |target: &&Target| names.is_empty() || names.iter().any(|name| target.triple.starts_with(name));
     let targets = TARGETS.iter().filter(chosen);
     if list {
         targets.for_each(|target| println!("{:<30} {}", target.triple, target.level.name()));
@@ -36,10 +31,7 @@ pub(crate) fn run(names: &[String], list: bool) -> Result<()> {
         eprintln!("\n=== {} ({})", target.triple, target.level.name());
         match &target.level {
             Level::Run(how) => rows.append(&mut run_tests(target.triple, how)),
-            Level::Link => rows.push(Row::untested(
-                target.triple,
-                link(target.triple).map(|()| "linked"),
-            )),
+            Level::Link => rows.push(Row::untested(target.triple, link(target.triple).map(|()| "linked"))),
             Level::Check(scope) => {
                 let checked = foreign::lint(target.triple, *scope).map(|()| "checked");
                 rows.push(Row::untested(target.triple, checked));
@@ -70,11 +62,7 @@ struct Row {
 
 impl Row {
     fn untested(target: &str, built: Result<&'static str>) -> Self {
-        Self {
-            target: target.to_owned(),
-            built,
-            tests: None,
-        }
+        Self { target: target.to_owned(), built, tests: None }
     }
 }
 
@@ -93,25 +81,16 @@ fn run_tests(triple: &str, how: &Run) -> Vec<Row> {
         Ok(shell) => shell,
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
-    let suite = Suite {
-        shell: &shell,
-        target: triple,
-        parts: &[],
-    };
+    let suite = Suite { shell: &shell, target: triple, parts: &[] };
     if let Err(error) = suite.build() {
         return vec![Row::untested(triple, Err(error))];
     }
     let row = |way: &Way| {
         let page = way.tags.iter().find_map(|tag| tag.strip_prefix("pages-"));
-        let target = page.filter(|_| how.ways.len() > 1).map_or_else(
-            || triple.to_owned(),
-            |page| format!("{triple}, {page} pages"),
-        );
-        Row {
-            target,
-            built: Ok("built"),
-            tests: Some(run_one_way(&suite, way)),
-        }
+        let target = page
+            .filter(|_| how.ways.len() > 1)
+            .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
+        Row { target, built: Ok("built"), tests: Some(run_one_way(&suite, way)) }
     };
     how.ways.iter().map(row).collect()
 }
@@ -141,21 +120,13 @@ fn run_one_way(suite: &Suite<'_>, way: &Way) -> Result<Tests> {
     let skips = skips::load()?;
     let left_out = skips::names(&skips, &tags, &known)?;
     let counts = suite.run(&left_out)?;
-    host.difference(&known)
-        .for_each(|name| println!("not here: {name}"));
-    Ok(Tests {
-        counts,
-        shared: host.intersection(&known).count(),
-        of: host.len(),
-    })
+    host.difference(&known).for_each(|name| println!("not here: {name}"));
+    Ok(Tests { counts, shared: host.intersection(&known).count(), of: host.len() })
 }
 
 /// The name of cargo's variable for `key` of `triple`.
 fn variable(triple: &str, key: &str) -> String {
-    format!(
-        "CARGO_TARGET_{}_{key}",
-        triple.to_uppercase().replace('-', "_")
-    )
+    format!("CARGO_TARGET_{}_{key}", triple.to_uppercase().replace('-', "_"))
 }
 
 /// Builds and links the test programs for `triple`.
@@ -173,16 +144,9 @@ fn link(triple: &str) -> Result<()> {
 fn print(rows: &[Row]) -> Result<()> {
     let mut cells = Vec::new();
     let mut complaints = Vec::new();
-    for Row {
-        target,
-        built,
-        tests,
-    } in rows
-    {
-        let built = built
-            .as_ref()
-            .map_err(|error| complaints.push(format!("{target}: {error:#}")))
-            .unwrap_or(&"FAILED");
+    for Row { target, built, tests } in rows {
+        let built =
+            built.as_ref().map_err(|error| complaints.push(format!("{target}: {error:#}"))).unwrap_or(&"FAILED");
         let mut cell = [target.as_str(), built, "-", "-", "-", "-", "-"].map(str::to_owned);
         match tests {
             None => {}
@@ -195,27 +159,15 @@ fn print(rows: &[Row]) -> Result<()> {
                     complaints.push(format!("{target}: {} tests failed", counts.failed));
                 }
                 cell[2] = if counts.failed == 0 { "ok" } else { "FAILED" }.to_owned();
-                cell[3..6].clone_from_slice(
-                    &[counts.passed, counts.failed, counts.skipped].map(|count| count.to_string()),
-                );
+                cell[3..6]
+                    .clone_from_slice(&[counts.passed, counts.failed, counts.skipped].map(|count| count.to_string()));
                 cell[6] = format!("{shared}/{of}");
             }
         }
         cells.push(cell);
     }
     println!();
-    report::table(
-        [
-            "target",
-            "built",
-            "run",
-            "passed",
-            "failed",
-            "skipped",
-            "of the host's",
-        ],
-        &cells,
-    );
+    report::table(["target", "built", "run", "passed", "failed", "skipped", "of the host's"], &cells);
     ensure!(complaints.is_empty(), "{}", complaints.join("; "));
     Ok(())
 }
@@ -227,13 +179,7 @@ mod tests {
     #[test]
     fn every_target_stands_in_the_table_once() {
         for (at, target) in TARGETS.iter().enumerate() {
-            assert!(
-                TARGETS[..at]
-                    .iter()
-                    .all(|other| other.triple != target.triple),
-                "{}",
-                target.triple
-            );
+            assert!(TARGETS[..at].iter().all(|other| other.triple != target.triple), "{}", target.triple);
         }
     }
 
@@ -243,11 +189,7 @@ mod tests {
             if let Level::Run(how) = &target.level {
                 assert!(!how.ways.is_empty(), "{}", target.triple);
                 for way in how.ways {
-                    assert!(
-                        way.tags.iter().any(|tag| tag.starts_with("pages-")),
-                        "{}",
-                        target.triple
-                    );
+                    assert!(way.tags.iter().any(|tag| tag.starts_with("pages-")), "{}", target.triple);
                 }
             }
         }
@@ -255,9 +197,6 @@ mod tests {
 
     #[test]
     fn cargo_variables_are_spelled_as_cargo_does() {
-        assert_eq!(
-            variable("i686-unknown-linux-gnu", "RUNNER"),
-            "CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUNNER"
-        );
+        assert_eq!(variable("i686-unknown-linux-gnu", "RUNNER"), "CARGO_TARGET_I686_UNKNOWN_LINUX_GNU_RUNNER");
     }
 }

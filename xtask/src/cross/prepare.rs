@@ -36,10 +36,7 @@ fn musl(shell: &Shell) -> Result<()> {
     execute(cmd!(shell, "musl-gcc -O1 -c {source} -o {object}"))?;
     shell.copy_file("/usr/lib/llvm-14/lib/libunwind.a", &archive)?;
     execute(cmd!(shell, "ar r {archive} {object}"))?;
-    shell.set_var(
-        "RUSTFLAGS",
-        format!("-Clink-self-contained=no -Lnative={}", folder.display()),
-    );
+    shell.set_var("RUSTFLAGS", format!("-Clink-self-contained=no -Lnative={}", folder.display()));
     Ok(())
 }
 
@@ -47,19 +44,13 @@ fn wine(shell: &Shell) -> Result<()> {
     let folder = folder(shell, "wine")?;
     let library = folder.join("bcryptprimitives.dll");
     let source = root().join("xtask/shims/bcryptprimitives.c");
-    execute(cmd!(
-        shell,
-        "x86_64-w64-mingw32-gcc -shared -O1 -o {library} {source} -ladvapi32"
-    ))?;
+    execute(cmd!(shell, "x86_64-w64-mingw32-gcc -shared -O1 -o {library} {source} -ladvapi32"))?;
     let prefix = folder.join("prefix");
     let fresh = !prefix.exists();
     shell.set_var("WINEPREFIX", prefix);
     shell.set_var("WINEDEBUG", "-all");
     // Wine shows the root of the file system as its drive Z.
-    shell.set_var(
-        "WINEPATH",
-        format!("Z:{}", folder.display().to_string().replace('/', "\\")),
-    );
+    shell.set_var("WINEPATH", format!("Z:{}", folder.display().to_string().replace('/', "\\")));
     if fresh {
         execute(cmd!(shell, "wine wineboot --init"))?;
     }

@@ -54,30 +54,18 @@ pub(crate) struct Way {
     pub(crate) variables: &'static [(&'static str, &'static str)],
 }
 
-const NATIVE: &[Way] = &[Way {
-    runner: "",
-    tags: &["native", "pages-4k"],
-    variables: &[],
-}];
+const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
 
 /// All targets, those that say most first.
 pub(crate) const TARGETS: &[Target] = &[
     Target {
         triple: "aarch64-unknown-linux-gnu",
         level: Level::Run(Run {
-            packages: &[
-                "qemu-user",
-                "gcc-aarch64-linux-gnu",
-                "libc6-dev-arm64-cross",
-            ],
+            packages: &["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
             linker: Some("aarch64-linux-gnu-gcc"),
             prepare: Prepare::Nothing,
             ways: &[
-                Way {
-                    runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-                    tags: &["qemu", "pages-4k"],
-                    variables: &[],
-                },
+                Way { runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu", tags: &["qemu", "pages-4k"], variables: &[] },
                 // A backtrace reads the program's own file by a map at an offset that these page sizes do not allow.
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
@@ -130,71 +118,22 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
             linker: Some("x86_64-w64-mingw32-gcc"),
             prepare: Prepare::Wine,
-            ways: &[Way {
-                runner: "wine",
-                tags: &["wine", "pages-4k"],
-                variables: &[],
-            }],
+            ways: &[Way { runner: "wine", tags: &["wine", "pages-4k"], variables: &[] }],
         }),
     },
-    Target {
-        triple: "aarch64-apple-darwin",
-        level: Level::Link,
-    },
-    Target {
-        triple: "x86_64-apple-darwin",
-        level: Level::Link,
-    },
-    Target {
-        triple: "x86_64-unknown-freebsd",
-        level: Level::Link,
-    },
-    Target {
-        triple: "aarch64-apple-ios",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-unknown-netbsd",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-unknown-openbsd",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-unknown-dragonfly",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-unknown-illumos",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-pc-solaris",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "aarch64-linux-android",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "x86_64-pc-windows-msvc",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "aarch64-pc-windows-msvc",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "riscv64gc-unknown-linux-gnu",
-        level: Level::Check(Scope::Everything),
-    },
-    Target {
-        triple: "wasm32-wasip1",
-        level: Level::Check(Scope::Library),
-    },
-    Target {
-        triple: "wasm32-unknown-unknown",
-        level: Level::Check(Scope::Library),
-    },
+    Target { triple: "aarch64-apple-darwin", level: Level::Link },
+    Target { triple: "x86_64-apple-darwin", level: Level::Link },
+    Target { triple: "x86_64-unknown-freebsd", level: Level::Link },
+    Target { triple: "aarch64-apple-ios", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-netbsd", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-openbsd", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-dragonfly", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-illumos", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-pc-solaris", level: Level::Check(Scope::Everything) },
+    Target { triple: "aarch64-linux-android", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-pc-windows-msvc", level: Level::Check(Scope::Everything) },
+    Target { triple: "aarch64-pc-windows-msvc", level: Level::Check(Scope::Everything) },
+    Target { triple: "riscv64gc-unknown-linux-gnu", level: Level::Check(Scope::Everything) },
+    Target { triple: "wasm32-wasip1", level: Level::Check(Scope::Library) },
+    Target { triple: "wasm32-unknown-unknown", level: Level::Check(Scope::Library) },
 ];

@@ -16,10 +16,7 @@ pub(super) fn defined_once_and_cited(files: &[File]) -> Vec<Violation> {
     let mut defined: BTreeMap<String, Places<'_>> = BTreeMap::new();
     let mut cited: BTreeMap<String, Places<'_>> = BTreeMap::new();
     let mut violations = Vec::new();
-    for file in files
-        .iter()
-        .filter(|file| file.is_rust() && file.path.starts_with("crates/"))
-    {
+    for file in files.iter().filter(|file| file.is_rust() && file.path.starts_with("crates/")) {
         let tokens = tokens(&file.text);
         for (at, token) in tokens.iter().enumerate() {
             if matches!(token.kind, Kind::Word | Kind::Mark | Kind::Other) {
@@ -32,10 +29,8 @@ pub(super) fn defined_once_and_cited(files: &[File]) -> Vec<Violation> {
                     continue;
                 }
                 if token.kind != Kind::OuterDoc || !documents_field_or_type(&tokens[at..]) {
-                    violations.push(file.violation(
-                        line,
-                        format!("[{}] is not defined on a field or type", found.mark),
-                    ));
+                    violations
+                        .push(file.violation(line, format!("[{}] is not defined on a field or type", found.mark)));
                 }
                 defined.entry(found.mark).or_default().push((file, line));
             }
@@ -43,28 +38,15 @@ pub(super) fn defined_once_and_cited(files: &[File]) -> Vec<Violation> {
     }
     for (mark, places) in &defined {
         for (file, line) in &places[1..] {
-            violations.push(file.violation(
-                *line,
-                format!("[{mark}] is already defined in {}", places[0].0.path),
-            ));
+            violations.push(file.violation(*line, format!("[{mark}] is already defined in {}", places[0].0.path)));
         }
         if !cited.contains_key(mark) {
-            violations.push(
-                places[0]
-                    .0
-                    .violation(places[0].1, format!("nothing cites [{mark}]")),
-            );
+            violations.push(places[0].0.violation(places[0].1, format!("nothing cites [{mark}]")));
         }
     }
-    for (mark, places) in cited
-        .iter()
-        .filter(|(mark, _)| !defined.contains_key(*mark))
-    {
+    for (mark, places) in cited.iter().filter(|(mark, _)| !defined.contains_key(*mark)) {
         for (file, line) in places {
-            violations.push(file.violation(
-                *line,
-                format!("[{mark}] is not defined on any field or type"),
-            ));
+            violations.push(file.violation(*line, format!("[{mark}] is not defined on any field or type")));
         }
     }
     violations
@@ -87,16 +69,10 @@ fn marks(comment: &str) -> Vec<Found> {
         let mut before = pieces.next().unwrap_or("");
         for piece in pieces {
             if let Some((mark, after)) = piece.split_once(']')
-                && mark
-                    .strip_prefix(|c: char| c.is_ascii_uppercase())
-                    .is_some_and(is_number)
+                && mark.strip_prefix(|c: char| c.is_ascii_uppercase()).is_some_and(is_number)
             {
                 let defines = before.ends_with("**") && after.starts_with("**");
-                marks.push(Found {
-                    mark: mark.to_owned(),
-                    defines,
-                    lines_before,
-                });
+                marks.push(Found { mark: mark.to_owned(), defines, lines_before });
             }
             before = piece;
         }
@@ -165,10 +141,7 @@ mod tests {
 
     #[test]
     fn a_citation_of_nothing_is_found() {
-        assert_eq!(
-            lines("\n// SAFETY: by [V9], all is well\n"),
-            [format!("{A}:2")]
-        );
+        assert_eq!(lines("\n// SAFETY: by [V9], all is well\n"), [format!("{A}:2")]);
     }
 
     #[test]
@@ -184,11 +157,9 @@ mod tests {
 
     #[test]
     fn a_definition_elsewhere_than_on_a_field_or_type_is_found() {
-        for text in [
-            "/// **[M1]** a\nfn f() {}\n// [M1]\n",
-            "//! **[M1]** a\nstruct S;\n// [M1]\n",
-            "// **[M1]**\n// [M1]\n",
-        ] {
+        for text in
+            ["/// **[M1]** a\nfn f() {}\n// [M1]\n", "//! **[M1]** a\nstruct S;\n// [M1]\n", "// **[M1]**\n// [M1]\n"]
+        {
             assert_eq!(lines(text), [format!("{A}:1")], "{text}");
         }
     }

@@ -36,11 +36,7 @@ impl File {
     }
 
     fn violation(&self, line: usize, message: impl Into<String>) -> Violation {
-        Violation {
-            path: self.path.clone(),
-            line,
-            message: message.into(),
-        }
+        Violation { path: self.path.clone(), line, message: message.into() }
     }
 }
 
@@ -63,29 +59,14 @@ type Rule = fn(&[File]) -> Vec<Violation>;
 
 /// Every rule, by the name that its test has too.
 const RULES: [(&str, Rule); 9] = [
-    (
-        "unsafe stands only in the listed files",
-        unsafety::only_in_listed_files,
-    ),
-    (
-        "every other file forbids unsafe",
-        unsafety::forbidden_elsewhere,
-    ),
+    ("unsafe stands only in the listed files", unsafety::only_in_listed_files),
+    ("every other file forbids unsafe", unsafety::forbidden_elsewhere),
     ("a SAFETY comment is a proof", safety::comments_are_proofs),
-    (
-        "invariant marks are defined once and cited",
-        marks::defined_once_and_cited,
-    ),
+    ("invariant marks are defined once and cited", marks::defined_once_and_cited),
     ("nothing is left to do", text::nothing_left_to_do),
-    (
-        "no machine and no registry is named",
-        text::no_machine_is_named,
-    ),
+    ("no machine and no registry is named", text::no_machine_is_named),
     ("files are short", text::files_are_short),
-    (
-        "every file of the library says what it is",
-        text::files_say_what_they_are,
-    ),
+    ("every file of the library says what it is", text::files_say_what_they_are),
     ("dependencies stay few", manifest::dependencies_stay_few),
 ];
 
@@ -96,23 +77,17 @@ const RULES: [(&str, Rule); 9] = [
 /// If the files cannot be listed or read.
 pub(crate) fn violations() -> Result<Vec<Violation>> {
     let files = files()?;
-    Ok(RULES
-        .iter()
-        .flat_map(|(_name, rule)| rule(&files))
-        .collect())
+    Ok(RULES.iter().flat_map(|(_name, rule)| rule(&files)).collect())
 }
 
 /// The text files that are in the repository or about to be.
 fn files() -> Result<Vec<File>> {
     let shell = workspace::shell()?;
     // The owner of a checkout that a build service made may be somebody else.
-    let names = cmd!(
-        shell,
-        "git -c safe.directory=* ls-files -z --cached --others --exclude-standard --deduplicate"
-    )
-    .quiet()
-    .read()
-    .context("the house rules are about the files that git knows")?;
+    let names = cmd!(shell, "git -c safe.directory=* ls-files -z --cached --others --exclude-standard --deduplicate")
+        .quiet()
+        .read()
+        .context("the house rules are about the files that git knows")?;
     let mut files = Vec::new();
     for path in names.split_terminator('\0') {
         let place = workspace::root().join(path);
@@ -120,19 +95,11 @@ fn files() -> Result<Vec<File>> {
             continue; // deleted, or a link to a folder
         }
         // What is not UTF-8 is not text.
-        if let Ok(text) =
-            String::from_utf8(fs::read(&place).with_context(|| place.display().to_string())?)
-        {
-            files.push(File {
-                path: path.to_owned(),
-                text,
-            });
+        if let Ok(text) = String::from_utf8(fs::read(&place).with_context(|| place.display().to_string())?) {
+            files.push(File { path: path.to_owned(), text });
         }
     }
-    ensure!(
-        files.iter().any(File::is_library),
-        "git lists no source of the library"
-    );
+    ensure!(files.iter().any(File::is_library), "git lists no source of the library");
     Ok(files)
 }
 
@@ -142,17 +109,9 @@ mod tests {
 
     /// Runs `rule` on small files; gives `path:line` of what it finds.
     pub(super) fn found(rule: Rule, files: &[(&str, &str)]) -> Vec<String> {
-        let files: Vec<File> = files
-            .iter()
-            .map(|&(path, text)| File {
-                path: path.to_owned(),
-                text: text.to_owned(),
-            })
-            .collect();
-        rule(&files)
-            .iter()
-            .map(|violation| format!("{}:{}", violation.path, violation.line))
-            .collect()
+        let files: Vec<File> =
+            files.iter().map(|&(path, text)| File { path: path.to_owned(), text: text.to_owned() }).collect();
+        rule(&files).iter().map(|violation| format!("{}:{}", violation.path, violation.line)).collect()
     }
 
     #[test]

@@ -14,16 +14,8 @@ pub(super) fn comments_are_proofs(files: &[File]) -> Vec<Violation> {
             let Some(proof) = text.trim_start().strip_prefix("SAFETY:") else {
                 continue;
             };
-            if proof
-                .split_whitespace()
-                .filter(|word| word.contains(char::is_alphanumeric))
-                .count()
-                < LEAST_WORDS
-            {
-                violations.push(file.violation(
-                    line,
-                    "names neither the check or invariant nor what follows from it",
-                ));
+            if proof.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count() < LEAST_WORDS {
+                violations.push(file.violation(line, "names neither the check or invariant nor what follows from it"));
             }
         }
     }
@@ -45,21 +37,13 @@ fn comments(text: &str) -> Vec<Comment> {
     for token in tokens(text) {
         let is_comment = token.kind == Kind::Comment;
         if is_comment {
-            let content = token
-                .text
-                .trim_start_matches(['/', '*'])
-                .trim_end_matches(['/', '*']);
+            let content = token.text.trim_start_matches(['/', '*']).trim_end_matches(['/', '*']);
             match comments.last_mut() {
-                Some(last)
-                    if follows_comment && token.line == next_line && !begins_proof(content) =>
-                {
+                Some(last) if follows_comment && token.line == next_line && !begins_proof(content) => {
                     last.text += " ";
                     last.text += content;
                 }
-                _ => comments.push(Comment {
-                    line: token.line,
-                    text: content.to_owned(),
-                }),
+                _ => comments.push(Comment { line: token.line, text: content.to_owned() }),
             }
             next_line = token.line + token.text.matches('\n').count() + 1;
         }
@@ -83,19 +67,14 @@ mod tests {
 
     #[test]
     fn a_claim_without_a_reason_is_found() {
-        assert_eq!(
-            lines("\n// SAFETY: this is fine.\nx();\n"),
-            ["crates/folio/src/a.rs:2"]
-        );
+        assert_eq!(lines("\n// SAFETY: this is fine.\nx();\n"), ["crates/folio/src/a.rs:2"]);
         assert_eq!(lines("// SAFETY: [V1].\n"), ["crates/folio/src/a.rs:1"]);
         assert_eq!(lines("/* SAFETY: ok */"), ["crates/folio/src/a.rs:1"]);
     }
 
     #[test]
     fn a_proof_may_go_on_over_lines() {
-        assert!(
-            lines("// SAFETY: the check above\n    // bounds `at`, so [V1] holds\n").is_empty()
-        );
+        assert!(lines("// SAFETY: the check above\n    // bounds `at`, so [V1] holds\n").is_empty());
         assert!(lines("// SAFETY: the same obligations, passed on.\n").is_empty());
     }
 

@@ -53,13 +53,11 @@ pub(super) fn code(text: &str) -> Vec<Token<'_>> {
 fn kind(kind: TokenKind) -> Option<Kind> {
     Some(match kind {
         TokenKind::Whitespace | TokenKind::Eof => return None,
-        TokenKind::LineComment { doc_style } | TokenKind::BlockComment { doc_style, .. } => {
-            match doc_style {
-                None => Kind::Comment,
-                Some(DocStyle::Outer) => Kind::OuterDoc,
-                Some(DocStyle::Inner) => Kind::InnerDoc,
-            }
-        }
+        TokenKind::LineComment { doc_style } | TokenKind::BlockComment { doc_style, .. } => match doc_style {
+            None => Kind::Comment,
+            Some(DocStyle::Outer) => Kind::OuterDoc,
+            Some(DocStyle::Inner) => Kind::InnerDoc,
+        },
         TokenKind::Ident => Kind::Word,
         TokenKind::Literal { .. } | TokenKind::Lifetime { .. } | TokenKind::RawIdent => Kind::Other,
         _ => Kind::Mark,
@@ -68,11 +66,7 @@ fn kind(kind: TokenKind) -> Option<Kind> {
 
 /// Whether `tokens` begins with these words and marks.
 pub(super) fn begins_with(tokens: &[Token<'_>], texts: &[&str]) -> bool {
-    tokens.len() >= texts.len()
-        && tokens
-            .iter()
-            .zip(texts)
-            .all(|(token, text)| token.text == *text)
+    tokens.len() >= texts.len() && tokens.iter().zip(texts).all(|(token, text)| token.text == *text)
 }
 
 #[cfg(test)]
@@ -82,10 +76,7 @@ mod tests {
     #[test]
     fn words_in_comments_strings_and_documentation_are_no_code() {
         let text = "/// unsafe\n// unsafe\n/* unsafe /* unsafe */ */ fn f<'a>() { r#\"unsafe \"\"#; 'x'; unsafe {} }\n";
-        let words: Vec<_> = code(text)
-            .into_iter()
-            .filter(|token| token.text == "unsafe")
-            .collect();
+        let words: Vec<_> = code(text).into_iter().filter(|token| token.text == "unsafe").collect();
         assert_eq!(words.len(), 1);
         assert_eq!(words[0].line, 3);
     }
