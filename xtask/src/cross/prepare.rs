@@ -36,7 +36,9 @@ fn musl(shell: &Shell) -> Result<()> {
     execute(cmd!(shell, "musl-gcc -O1 -c {source} -o {object}"))?;
     shell.copy_file("/usr/lib/llvm-14/lib/libunwind.a", &archive)?;
     execute(cmd!(shell, "ar r {archive} {object}"))?;
-    shell.set_var("RUSTFLAGS", format!("-Clink-self-contained=no -Lnative={}", folder.display()));
+    let flags = format!("-Clink-self-contained=no -Lnative={}", folder.display());
+    shell.set_var("RUSTFLAGS", &flags);
+    shell.set_var("RUSTDOCFLAGS", &flags);
     Ok(())
 }
 
