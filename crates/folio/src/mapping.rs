@@ -236,7 +236,7 @@ impl Mapping {
             let result = unsafe { sys::protect(self.base, self.mapped, protection) };
             if let Err(error) = result {
                 // The system may have changed the first pages before it failed. It knows how to make them what they were.
-                // SAFETY: as above.
+                // SAFETY: as in the call above.
                 let _ = unsafe { sys::protect(self.base, self.mapped, self.protection) };
                 return Err(error);
             }

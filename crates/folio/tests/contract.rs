@@ -281,7 +281,7 @@ mod slices {
         let mut view = MmapViewSync::anonymous(0).unwrap();
         // SAFETY: nobody writes no bytes.
         assert!(unsafe { view.as_slice() }.is_empty());
-        // SAFETY: the same.
+        // SAFETY: as in the call before, for this view.
         assert!(unsafe { view.as_mut_slice() }.is_empty());
     }
 }

@@ -59,26 +59,26 @@ fn a_plain_slice_of_a_truncated_file_ends_the_process() {
     // worst outcome is the end of this process.
     match case.as_str() {
         "map" => {
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             let map = unsafe { Mmap::map(&file) }.unwrap();
             file.set_len(10).unwrap();
             black_box(map[last]);
         }
         "private" => {
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             let map = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
             file.set_len(10).unwrap();
             black_box(map[last]);
         }
         "private, written before" => {
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             let mut map = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
             map[last] = 1;
             file.set_len(10).unwrap();
             black_box(map[last]);
         }
         "write" => {
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             let mut map = unsafe { MmapMut::map_mut(&file) }.unwrap();
             file.set_len(10).unwrap();
             map[last] = 1;
@@ -86,12 +86,12 @@ fn a_plain_slice_of_a_truncated_file_ends_the_process() {
         "view" => {
             let view = MmapViewSync::open(&file, Protection::Read).unwrap();
             file.set_len(10).unwrap();
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             black_box(unsafe { view.as_slice() }[last]);
         }
         _ => {
             // The first page is still there: the signal in the other cases comes of the lost one.
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             let map = unsafe { Mmap::map(&file) }.unwrap();
             file.set_len(10).unwrap();
             assert_eq!((map[9], map[10]), (9, 0));
@@ -152,11 +152,11 @@ fn checked_reads_of_a_truncated_file_stop_at_the_first_lost_page() {
         }
         // SAFETY, of the three: no other process knows the file, and after it is cut short only checked copies are made.
         let file = file_of(&pattern());
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         let shared = unsafe { MmapMut::map_mut(&file) }.unwrap();
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         let private = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         let fixed = unsafe { Mmap::map(&file) }.unwrap();
         file.set_len(cut as u64).unwrap();
         assert_reads_stop(&shared, 0, cut);

@@ -285,7 +285,7 @@ fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
     }
     let file = file(2);
     let mut options = MmapOptions::new();
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     unsafe { options.zero_fill_on_fault() };
     let view = options.map_view(&file, Protection::ReadWrite).unwrap();
     file.set_len(0).unwrap();

@@ -665,14 +665,14 @@ fn model_of_file(path: &Path, source: Source, offset: usize, bytes: Vec<u8>) -> 
         Source::Open(protection) => (options.map_view(&file, protection).unwrap().into(), Kind::Shared, Kind::Shared),
         // SAFETY: nobody else touches the file while the map lives, here and below.
         Source::Map => (unsafe { options.map(&file) }.unwrap().into(), Kind::Immutable, Kind::Immutable),
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         Source::MapExec => (unsafe { options.map_exec(&file) }.unwrap().into(), Kind::Immutable, Kind::Immutable),
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         Source::MapMut => (unsafe { options.map_mut(&file) }.unwrap().into(), Kind::Exclusive, Kind::Exclusive),
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         Source::MapCopy => (unsafe { options.map_copy(&file) }.unwrap().into(), Kind::Exclusive, Kind::Exclusive),
         Source::MapCopyReadOnly => {
-            // SAFETY: see above.
+            // SAFETY: as in the call above.
             (unsafe { options.map_copy_read_only(&file) }.unwrap().into(), Kind::Immutable, Kind::Exclusive)
         }
     };

@@ -50,7 +50,7 @@ fn become_ordinary() {
         assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
         // SAFETY: the call takes a number; after it the process can do less than before.
         assert_eq!(unsafe { libc::setgid(NOBODY) }, 0);
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         assert_eq!(unsafe { libc::setuid(NOBODY) }, 0);
     }
     // SAFETY: the call has no obligations.
@@ -120,7 +120,7 @@ fn make_mut_of_a_read_only_file_is_denied_and_the_map_comes_back() {
         assert_eq!(&map[..], BYTES);
         drop(map);
 
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let mut copy = unsafe { MmapOptions::new().map_copy_read_only(&file) }.unwrap().make_mut().unwrap();
         copy.fill(b'x');
         assert_eq!(fs::read("readable").unwrap(), BYTES);

@@ -292,7 +292,7 @@ fn signals_sent_while_copies_run_reach_the_program() {
             scope.spawn(|| {
                 let mut buf = vec![0; 1 << 20];
                 view.read_exact_at(&mut buf, 0).unwrap();
-                // SAFETY: no preconditions.
+                // SAFETY: the call has no preconditions.
                 target.store(usize::try_from(unsafe { libc::pthread_self() }).unwrap(), SeqCst);
                 while !done.load(SeqCst) {
                     view.read_exact_at(&mut buf, 0).unwrap();

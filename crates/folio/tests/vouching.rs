@@ -145,7 +145,7 @@ fn a_failed_mapping_leaves_the_locks_of_the_process_alone() {
     let child = unsafe { libc::fork() };
     if child == 0 {
         // A child has none of its parent's locks, so it sees them.
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let result = unsafe { libc::fcntl(fd, libc::F_GETLK, &raw mut lock) };
         let held = result == 0 && i32::from(lock.l_type) != libc::F_UNLCK;
         // SAFETY: ends the child at once.

@@ -64,7 +64,7 @@ impl View<Shared> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
-        // SAFETY: see `once`.
+        // SAFETY: `once` gives an address as it has to be.
         self.once(offset, |to| unsafe { fault::compare_exchange(to, current, new) })
     }
 
@@ -75,7 +75,7 @@ impl View<Shared> {
     /// Those of [`store_release`](Self::store_release). After an error that carries a [`Fault`](crate::Fault), nothing is
     /// known of the number.
     pub fn fetch_add<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<T> {
-        // SAFETY: see `once`.
+        // SAFETY: `once` gives an address as it has to be.
         self.once(offset, |to| unsafe { fault::fetch_add(to, value) })
     }
 

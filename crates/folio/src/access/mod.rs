@@ -204,7 +204,7 @@ impl View<Shared> {
     pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, size_of::<T>(), || {
-            // SAFETY: as in `write_all_at`.
+            // SAFETY: as in `write_all_at`, for the bytes of the number.
             unsafe { value.store(to) }
         })
     }
@@ -238,7 +238,7 @@ impl View<Exclusive> {
     pub fn store<T: Scalar>(&mut self, offset: usize, value: T) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, size_of::<T>(), || {
-            // SAFETY: as in `write_all_at`.
+            // SAFETY: as in `write_all_at`, for the bytes of the number.
             unsafe { value.store(to) }
         })
     }

@@ -43,13 +43,13 @@ macro_rules! words {
         impl sealed::Sealed for $number {
             #[inline]
             unsafe fn load(src: *const u8) -> Result<Self, Stop> {
-                // SAFETY: passed on.
+                // SAFETY: the same obligations, passed on.
                 let word = unsafe { fault::load::<$word>(src) }?;
                 Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
             }
             #[inline]
             unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
-                // SAFETY: passed on.
+                // SAFETY: the same obligations, passed on.
                 unsafe { fault::store(dst, <$word>::from_ne_bytes(self.to_ne_bytes())) }
             }
         }

@@ -15,7 +15,7 @@ pub(super) const ATOMIC_WIDTH: usize = 1;
 ///
 /// As [`super::load`].
 pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     unsafe { kernel::load(src) }
 }
 
@@ -25,7 +25,7 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
 ///
 /// As [`super::store`].
 pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     unsafe { kernel::store(dst, value) }
 }
 

@@ -50,7 +50,7 @@ pub(crate) extern "C" fn with_three(_: c_int, info: *mut siginfo_t, context: *mu
     assert!(!context.is_null());
     // SAFETY: the kernel gives a valid pointer, and the signals that the tests raise come with an address.
     ADDRESS.store(unsafe { (*info).si_addr() }.addr(), SeqCst);
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     CODE.store(unsafe { (*info).si_code }, SeqCst);
     // SAFETY: as above; only looked at for signals that were sent.
     SENDER.store(unsafe { (*info).si_pid() }, SeqCst);
@@ -70,9 +70,9 @@ pub(crate) extern "C" fn clobber_errno(_: c_int) {
 }
 
 pub(crate) fn set_errno(to: c_int) {
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     let errno = unsafe { libc::__errno_location() };
-    // SAFETY: this thread's own.
+    // SAFETY: the stack is this thread's own, and lives until it ends.
     unsafe { errno.write(to) };
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn current(signal: c_int) -> usize {
 
 /// Sends this thread a signal.
 pub(crate) fn raise(signal: c_int) {
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     assert_eq!(unsafe { libc::raise(signal) }, 0);
 }
 

@@ -20,9 +20,9 @@ pub(crate) fn reading(options: &MmapOptions, file: &File) -> Vec<(&'static str, 
     let view = |protection| options.map_view(file, protection).map(|view| (view.as_ptr().addr(), view.len()));
     // SAFETY: nobody else uses the file, and no byte of the map is touched.
     let map = unsafe { options.map(file) };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let copy = unsafe { options.map_copy(file) };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let frozen_copy = unsafe { options.map_copy_read_only(file) };
     let mut outcomes = vec![
         ("map_view Read", view(Protection::Read)),
@@ -32,7 +32,7 @@ pub(crate) fn reading(options: &MmapOptions, file: &File) -> Vec<(&'static str, 
         ("map_copy_read_only", frozen_copy.map(|map| (map.as_ptr().addr(), map.len()))),
     ];
     if executable() {
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let exec = unsafe { options.map_exec(file) };
         outcomes.push(("map_view ReadExecute", view(Protection::ReadExecute)));
         outcomes.push(("map_exec", exec.map(|map| (map.as_ptr().addr(), map.len()))));

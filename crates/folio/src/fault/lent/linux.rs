@@ -166,7 +166,7 @@ fn reserve(len: usize) -> io::Result<NonNull<u8>> {
 ///
 /// As [`map_fixed`].
 unsafe fn put_zeros(at: *mut u8, len: usize, writable: bool) -> bool {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     unsafe { map_fixed(at, len, if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ }) }
 }
 
@@ -177,7 +177,7 @@ unsafe fn put_zeros(at: *mut u8, len: usize, writable: bool) -> bool {
 /// The pages are the caller's to replace.
 unsafe fn map_fixed(at: *mut u8, len: usize, protection: i32) -> bool {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED;
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     let address = unsafe { libc::mmap(at.cast(), len, protection, flags, -1, 0) };
     address != libc::MAP_FAILED
 }
@@ -188,7 +188,7 @@ unsafe fn map_fixed(at: *mut u8, len: usize, protection: i32) -> bool {
 ///
 /// Both ranges are the caller's to change so.
 unsafe fn mremap(from: *mut u8, old_len: usize, new_len: usize, flags: i32, to: *mut u8) -> bool {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     let address = unsafe { libc::syscall(libc::SYS_mremap, from, old_len, new_len, flags, to) };
     address != -1
 }

@@ -68,7 +68,7 @@ pub(crate) fn lend(lent: &Lent, start: usize, len: usize) -> Result<Guard<'_>, u
 ///
 /// The extent is one [L1], as long as the returned value lives.
 pub(crate) unsafe fn new(extent: Extent, writable: bool, aside: Aside) -> io::Result<Lent> {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     unsafe { System::lent(extent, writable, aside) }
 }
 

@@ -3,14 +3,8 @@
 //! The handler *sets a page aside*: the mapping of the lost page goes elsewhere, and a page of zeros takes its place, so that
 //! the closure can go on. When nobody uses the page as a slice any more, it is *brought back*. A word for each page says
 //! which of the two it is; it counts the turns, so that an access that cannot be repeated sees when it was disturbed.
-//!
-//! The order of things, on which everything else rests:
-//!
-//! - **[P1]** a page's word is not whole from before its mapping is exchanged until after it is brought back;
-//! - **[P2]** `turns` is raised, and seen by every thread, before a page is exchanged, and raised again after one is brought
-//!   back;
-//! - **[P3]** a page is brought back only while no entry of the table covers it. So whoever has published an entry and
-//!   *then* finds the word whole, or lost, can rely on a lost page staying lost until the entry is withdrawn.
+
+#![forbid(unsafe_code)]
 
 use super::extent::Extent;
 use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, fence};
@@ -38,7 +32,13 @@ pub(crate) trait Exchange {
     fn bring_back(&self, page: usize) -> bool;
 }
 
-/// The pages of one mapping.
+/// The pages of one mapping. Everything rests on the order in which things happen to them:
+///
+/// - **[P1]** a page's word is not whole from before its mapping is exchanged until after it is brought back;
+/// - **[P2]** `turns` is raised, and seen by every thread, before a page is exchanged, and raised again after one is brought
+///   back;
+/// - **[P3]** a page is brought back only while no entry of the table covers it. So whoever has published an entry and
+///   *then* finds the word whole, or lost, can rely on a lost page staying lost until the entry is withdrawn.
 pub(crate) struct Pages<X> {
     exchange: X,
     words: Box<[AtomicU32]>,

@@ -1,5 +1,7 @@
 //! The synchronisation that the table and the pages are made of, in one place, so that a model checker can supply its own.
 
+#![forbid(unsafe_code)]
+
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 
 /// A mutex without poison: a panic while it is held leaves nothing half-done.

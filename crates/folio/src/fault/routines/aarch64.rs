@@ -359,6 +359,6 @@ pub(super) fn base() -> usize {
 /// As [`super::read`] or [`super::write`], and the handler is installed.
 #[inline]
 pub(super) unsafe fn copy(_: Level, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     unsafe { copy16(dst, src, len, view, view.wrapping_add(len)) }
 }

@@ -87,10 +87,10 @@ const NOT_TRIED: usize = usize::MAX;
 /// As [`super::read`].
 #[inline]
 pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     match unsafe { copy_in(src, dst, len) } {
         0 => Ok(()),
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         left => unsafe { read_slowly(src, dst, len, left) },
     }
 }
@@ -102,10 +102,10 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 /// As [`super::write`].
 #[inline]
 pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     match unsafe { copy_out(dst, src, len) } {
         0 => Ok(()),
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         left => unsafe { write_slowly(dst, src, len, left) },
     }
 }
@@ -118,13 +118,13 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
 #[inline]
 pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     let attempt = || match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         1 => unsafe { load1(src) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         2 => unsafe { load2(src) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { load4(src) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { load8(src) },
     };
     let loaded = attempt();
@@ -140,7 +140,7 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
             unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
             Ok(value)
         }
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         Insisted::ByKernel => unsafe { kernel::load(src) },
     }
 }
@@ -153,13 +153,13 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
 #[inline]
 pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
     let attempt = || match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         1 => unsafe { store1(dst, value.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         2 => unsafe { store2(dst, value.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { store4(dst, value.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { store8(dst, value.widen()) },
     };
     let stored = attempt();
@@ -171,7 +171,7 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
         Insisted::Lost if dst.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
         // SAFETY: passed on; `value` is ours.
         Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         Insisted::ByKernel => unsafe { kernel::store(dst, value) },
     }
 }
@@ -184,9 +184,9 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
 #[inline]
 pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
     atomic(|| match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { acquire4(src) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { acquire8(src) },
     })
 }
@@ -199,9 +199,9 @@ pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, St
 #[inline]
 pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
     atomic::<W>(|| match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { release4(dst, value.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { release8(dst, value.widen()) },
     })?;
     Ok(())
@@ -215,9 +215,9 @@ pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 #[inline]
 pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
     atomic(|| match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { exchange4(dst, current.widen(), new.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { exchange8(dst, current.widen(), new.widen()) },
     })
 }
@@ -230,9 +230,9 @@ pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, n
 #[inline]
 pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
     atomic(|| match W::WIDTH {
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         4 => unsafe { add4(dst, value.widen()) },
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         _ => unsafe { add8(dst, value.widen()) },
     })
 }
@@ -287,10 +287,10 @@ fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop>
 unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize) -> Result<(), Stop> {
     if left == NOT_TRIED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
-            // SAFETY: passed on.
+            // SAFETY: the same obligations, passed on.
             return unsafe { kernel::read(src, dst, len) };
         }
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         left = unsafe { copy_in(src, dst, len) };
     }
     if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
@@ -302,10 +302,10 @@ unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize)
 unsafe fn write_slowly(dst: *mut u8, src: *const u8, len: usize, mut left: usize) -> Result<(), Stop> {
     if left == NOT_TRIED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
-            // SAFETY: passed on.
+            // SAFETY: the same obligations, passed on.
             return unsafe { kernel::write(dst, src, len) };
         }
-        // SAFETY: passed on.
+        // SAFETY: the same obligations, passed on.
         left = unsafe { copy_out(dst, src, len) };
     }
     if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }

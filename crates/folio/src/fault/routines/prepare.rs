@@ -1,6 +1,8 @@
 //! The one test that stands before every access, and what is done once when it fails: choose between the routines and
 //! the kernel's copies, install the handler, let this thread take its signals.
 
+#![forbid(unsafe_code)]
+
 use super::{Level, handler, machine};
 use std::cell::Cell;
 use std::io;

@@ -94,7 +94,7 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
         let loaded = unsafe { super::load8((&raw const word).cast()) };
         assert_eq!(loaded.outcome(), UNPREPARED);
         prepare::prepare().unwrap();
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let loaded = unsafe { super::load8((&raw const word).cast()) };
         assert_eq!((loaded.value(), loaded.outcome()), (7, super::DONE));
         prepare_thread().unwrap();
@@ -109,7 +109,7 @@ fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
     assert_eq!(unsafe { machine::load8(arena.at(arena.lost.0)) }.outcome(), LOST);
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     assert_eq!(unsafe { machine::store8(arena.at(arena.lost.0), 1) }.outcome(), LOST);
 }
 

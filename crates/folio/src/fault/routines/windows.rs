@@ -66,9 +66,9 @@ fn pin_module() -> io::Result<()> {
 unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     // SAFETY: the system gives valid pointers, and nobody else has them while the handler runs.
     let exception = unsafe { &*exception };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let record = unsafe { &*exception.ExceptionRecord };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let context = unsafe { &mut *exception.ContextRecord };
     if !matches!(record.ExceptionCode, EXCEPTION_IN_PAGE_ERROR | EXCEPTION_ACCESS_VIOLATION) {
         return EXCEPTION_CONTINUE_SEARCH;

@@ -53,7 +53,7 @@ pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     let full = retry(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_FULLFSYNC) });
     match full {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
-            // SAFETY: as above.
+            // SAFETY: as in the call above.
             retry(|| unsafe { libc::fsync(file.as_raw_fd()) })
         }
         result => result,

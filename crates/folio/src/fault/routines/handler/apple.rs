@@ -56,7 +56,7 @@ mod registers {
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss };
         (registers.__r8 as usize, registers.__r9 as usize)
     }
@@ -77,7 +77,7 @@ mod registers {
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
         (registers[3] as usize, registers[4] as usize)
     }
@@ -87,6 +87,6 @@ pub(super) use registers::{pc, set_pc, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     unsafe { libc::__error() }
 }

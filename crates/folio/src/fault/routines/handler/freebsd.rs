@@ -82,6 +82,6 @@ pub(super) use registers::{pc, set_pc, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     unsafe { libc::__error() }
 }

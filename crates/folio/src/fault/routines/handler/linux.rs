@@ -97,9 +97,9 @@ pub(super) use registers::{pc, set_pc, view_side};
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
     #[cfg(target_os = "linux")]
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     return unsafe { libc::__errno_location() };
     #[cfg(target_os = "android")]
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     return unsafe { libc::__errno() };
 }

@@ -131,12 +131,12 @@ unsafe extern "C" fn entry<const N: usize>(signal: c_int, info: *mut siginfo_t, 
     let errno = system::errno();
     // SAFETY: the C library keeps one for each thread, and this thread is not about to end.
     let saved = unsafe { errno.read() };
-    // SAFETY: passed on.
+    // SAFETY: the same obligations, passed on.
     if !unsafe { recover(signal, info, context) } {
         // SAFETY: passed on; the kernel calls an entry point only after its previous action was set.
         unsafe { previous::pass_on(N, signal, info, context) };
     }
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     unsafe { errno.write(saved) };
 }
 

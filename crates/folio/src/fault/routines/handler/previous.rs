@@ -56,7 +56,7 @@ pub(super) unsafe fn pass_on(entry: usize, number: c_int, info: *mut siginfo_t, 
     let previous = unsafe { &*at };
     // SAFETY: the kernel gives a valid pointer.
     let code = unsafe { &raw const (*info).si_code };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let raised = system::is_raised(unsafe { code.read() });
 
     match previous.handler {

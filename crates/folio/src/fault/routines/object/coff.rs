@@ -1,5 +1,7 @@
 //! COFF: a symbol leaves its module only when it is exported by name, so there is nothing to hide.
 
+#![forbid(unsafe_code)]
+
 macro_rules! symbol_prefix {
     () => {
         ""

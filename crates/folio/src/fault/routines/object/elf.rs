@@ -1,5 +1,7 @@
 //! ELF: hidden symbols with a type and a size.
 
+#![forbid(unsafe_code)]
+
 macro_rules! symbol_prefix {
     () => {
         ""

@@ -3,6 +3,8 @@
 //! Alternative entries are the exception: they stay with the symbol before them. Without that the distances in the
 //! table of regions would not be constants.
 
+#![forbid(unsafe_code)]
+
 macro_rules! symbol_prefix {
     () => {
         "_"

@@ -4,6 +4,8 @@
 //! A symbol carries the full version of the crate, so that two versions of it can be linked into one program. Every
 //! label carries it too, because link-time optimisation may assemble both versions as one file.
 
+#![forbid(unsafe_code)]
+
 /// The name of a routine, as Rust names it to the linker.
 macro_rules! symbol {
     ($name:literal) => {
