@@ -41,7 +41,7 @@ fn lends_memory() -> bool {
 #[test]
 fn a_closure_sees_the_bytes() {
     for protection in ALL {
-        let view = MmapViewSync::open(&file(3), protection).unwrap();
+        let view = MmapViewSync::open(file(3), protection).unwrap();
         // SAFETY: nobody else has the file.
         let sum = unsafe { view.with_slice(sum) }.unwrap();
         assert_eq!(sum, 6 * folio::page_size() as u64);
@@ -58,7 +58,7 @@ fn a_closure_sees_the_bytes() {
 
 #[test]
 fn a_read_only_view_lends_nothing_to_write() {
-    let mut view = MmapViewSync::open(&file(1), Protection::Read).unwrap();
+    let mut view = MmapViewSync::open(file(1), Protection::Read).unwrap();
     // SAFETY: nobody else has the file.
     let error = unsafe { view.with_slice_mut::<()>(|_| unreachable!()) }.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
@@ -169,6 +169,21 @@ fn checked_access_does_not_take_the_zeros_for_data() {
     other.flush().unwrap();
 }
 
+fn cut_and_sum(view: &MmapViewSync, file: &File) -> std::io::Result<u64> {
+    // SAFETY: nobody writes the file of a test while a closure runs.
+    unsafe {
+        view.with_slice(|bytes| {
+            file.set_len(0).unwrap();
+            sum(bytes)
+        })
+    }
+}
+
+fn sum_of(view: &MmapViewSync) -> std::io::Result<u64> {
+    // SAFETY: nobody writes the file of a test while a closure runs.
+    unsafe { view.with_slice(sum) }
+}
+
 #[test]
 fn closures_can_be_nested_and_the_page_comes_back_after_the_last() {
     if !lends_memory() {
@@ -181,14 +196,10 @@ fn closures_can_be_nested_and_the_page_comes_back_after_the_last() {
     // SAFETY: nobody writes the file.
     let outer = unsafe {
         view.with_slice(|outer| {
-            let inner = view.with_slice(|inner| {
-                file.set_len(0).unwrap();
-                sum(inner)
-            });
-            assert_eq!(offset_of(inner), 0);
+            assert_eq!(offset_of(cut_and_sum(&view, &file)), 0);
             refill(&file, 2);
             assert_eq!(outer[page], 0, "the outer closure still uses the page");
-            assert_eq!(offset_of(view.with_slice(sum)), 0, "and so it is lost to a third");
+            assert_eq!(offset_of(sum_of(&view)), 0, "and so it is lost to a third");
         })
     };
     assert_eq!(offset_of(outer), 0);
@@ -272,8 +283,13 @@ fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
         let mut options = MmapOptions::new();
         // SAFETY: the test reads bytes one by one and relies on nothing about them.
         unsafe { options.zero_fill_on_fault() };
-        // SAFETY: nobody writes the file, but for the test, which cuts it short on purpose.
-        let map = unsafe { if private { options.map_copy_read_only(&file) } else { options.map(&file) } }.unwrap();
+        let map = if private {
+            // SAFETY: nobody writes the file, but for the test, which cuts it short on purpose.
+            unsafe { options.map_copy_read_only(&file) }.unwrap()
+        } else {
+            // SAFETY: as in the other case: the test only cuts the file short.
+            unsafe { options.map(&file) }.unwrap()
+        };
         assert_eq!((sum(&map), map.fault()), (6 * page as u64, None));
         file.set_len(page as u64).unwrap();
         assert_eq!(sum(&map), page as u64);

@@ -56,20 +56,24 @@ struct MemoryError {
 }
 
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "registers are as wide as addresses on the architectures of the routines"
+)]
 mod registers {
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned() as usize
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
     }
 
     pub(in super::super) fn set_pc(context: &mut ucontext_t, to: usize) {
-        context.uc_mcontext.gregs[libc::REG_RIP as usize] = (to as u64).cast_signed();
+        context.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.gregs;
-        let register = |number: i32| registers[number as usize].cast_unsigned() as usize;
+        let register = |number: i32| registers[number as usize] as usize;
         (register(libc::REG_R8), register(libc::REG_R9))
     }
 }
