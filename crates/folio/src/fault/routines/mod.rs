@@ -133,7 +133,7 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     }
     match insist(loaded, &attempt)? {
         Insisted::Done(value) => Ok(W::narrow(value)),
-        Insisted::Lost if src.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
+        Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
         Insisted::Lost => {
             let mut value = W::default();
             // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
@@ -168,7 +168,7 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
     }
     match insist(stored, &attempt)? {
         Insisted::Done(_) => Ok(()),
-        Insisted::Lost if dst.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
+        Insisted::Lost if in_one_page::<W>(dst) => Err(Stop::lost(0)),
         // SAFETY: passed on; `value` is ours.
         Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
         // SAFETY: the same obligations, passed on.
@@ -251,11 +251,18 @@ fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
     }
 }
 
+/// Whether the word at `at` lies in one page, so that it is reached as a whole or not at all.
+fn in_one_page<W: Word>(at: *const u8) -> bool {
+    /// Divides every page size.
+    const BLOCK: usize = 4096;
+    at.addr() % BLOCK <= BLOCK - W::WIDTH
+}
+
 /// How an attempt that did not come through at first ended.
 enum Insisted {
     /// With this value.
     Done(u64),
-    /// Twice without success.
+    /// A byte of it could not be reached.
     Lost,
     /// Not at all: the program has chosen kernel copies.
     ByKernel,
@@ -263,22 +270,22 @@ enum Insisted {
 
 /// Makes an attempt again, after the preparation that it may lack.
 ///
-/// Only a second failure counts as a fault: the page may have come back, and where the system does not tell a signal that
-/// was sent from one that it raised, the first one may have been no fault at all.
+/// Where the system does not tell a signal that was sent from one that it raised, what looked like a fault may have been
+/// none: there only a second one counts.
 #[cold]
 #[inline(never)]
 fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop> {
-    if first.outcome() == UNPREPARED {
+    let mut last = first;
+    if last.outcome() == UNPREPARED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             return Ok(Insisted::ByKernel);
         }
-        let loaded = attempt();
-        if loaded.outcome() == DONE {
-            return Ok(Insisted::Done(loaded.value()));
-        }
+        last = attempt();
     }
-    let loaded = attempt();
-    Ok(if loaded.outcome() == DONE { Insisted::Done(loaded.value()) } else { Insisted::Lost })
+    if last.outcome() != DONE && !handler::CERTAIN {
+        last = attempt();
+    }
+    Ok(if last.outcome() == DONE { Insisted::Done(last.value()) } else { Insisted::Lost })
 }
 
 /// What is left to do after [`copy_in`] has not copied everything.

@@ -15,6 +15,9 @@ const BUS_ADRERR: c_int = 2;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
 
+/// A signal with the code and address of a fault may have been sent: see above.
+pub(in super::super) const CERTAIN: bool = false;
+
 /// Whether the signal can be that of an instruction that could not reach its memory.
 ///
 /// On aarch64 every SIGBUS has the code of an unaligned address.
@@ -55,6 +58,11 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__rip = to as u64 };
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`.
+        unsafe { (*context.uc_mcontext).__ss.__r9 = to as u64 };
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss };
@@ -76,6 +84,11 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__pc = to as u64 };
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`.
+        unsafe { (*context.uc_mcontext).__ss.__x[4] = to as u64 };
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
@@ -83,7 +96,7 @@ mod registers {
     }
 }
 
-pub(super) use registers::{pc, set_pc, view_side};
+pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
