@@ -351,7 +351,7 @@ fn a_map_for_reading_does_not_become_writable_and_comes_back() {
     let writable = OpenOptions::new().read(true).write(true).open(&path).unwrap();
     // SAFETY: nobody writes the file while the maps live.
     let map = unsafe { Mmap::map(&writable) };
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let other = unsafe { Mmap::map(&writable) };
     let failed = map.unwrap().make_mut().unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);

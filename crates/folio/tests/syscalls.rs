@@ -327,16 +327,16 @@ fn whether_anything_is_flushed_is_the_mappings_business() {
         everything("private", MmapViewSync::open(&file, Protection::ReadCopy).unwrap());
         everything("private, kept", MmapOptions::new().keep_file().map_view(&file, Protection::ReadCopy).unwrap());
         // SAFETY, of these: nobody else uses the file.
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         everything("map", unsafe { Mmap::map(&read_only) }.unwrap());
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         let mut copy = unsafe { MmapOptions::new().map_copy(&read_only) }.unwrap();
         copy.fill(3);
         everything("map_copy", copy.freeze());
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         everything("map_copy_read_only", unsafe { MmapOptions::new().map_copy_read_only(&read_only) }.unwrap());
 
-        // SAFETY: see above.
+        // SAFETY: as in the call above.
         let mut map = unsafe { MmapMut::map_mut(&file) }.unwrap();
         map.fill(3);
         let frozen = map.freeze();
