@@ -104,8 +104,8 @@ impl<A: Access> View<A> {
         self.nothing_lost(offset, len)
     }
 
-    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. A private or
-    /// read-only mapping that keeps its file has the file's metadata written; one that keeps none has nothing to write.
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
+    /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
     ///
     /// # Errors
     ///

@@ -345,8 +345,11 @@ impl Mapping {
 
     /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
+        if !self.writes_file() {
+            return Ok(());
+        }
         let Some((file, _)) = &self.file else {
-            if !self.writes_file() || self.len == 0 {
+            if self.len == 0 {
                 return Ok(());
             }
             return Err(io::Error::new(

@@ -187,7 +187,8 @@ fn ranges(calls: &[Call]) -> Vec<(usize, usize)> {
         }
         call => panic!("{call:?}"),
     };
-    calls.iter().map(range).collect()
+    // The question what the first call passed over (cachestat, 451) changes nothing.
+    calls.iter().filter(|(name, _)| name != "cachestat" && name != "syscall_0x1c3").map(range).collect()
 }
 
 /// Offsets in the file and in the mapping differ, and pages in both.
@@ -267,15 +268,10 @@ fn flush_async_without_a_file_is_an_msync_on_another_thread() {
         let (name, numbers) = msync(first, count);
         (name + ELSEWHERE, numbers)
     };
-    assert_calls(
-        &steps,
-        &[
-            ("whole", &[elsewhere(0, PAGES)]),
-            ("range", &[elsewhere(1, 2)]),
-            ("nothing", &[]),
-            ("many", &[elsewhere(0, 1), elsewhere(1, PAGES - 1)]),
-        ],
-    );
+    assert_calls(&steps, &[("whole", &[elsewhere(0, PAGES)]), ("range", &[elsewhere(1, 2)]), ("nothing", &[])]);
+    // One that waits is made longer by one that touches it; whether it still waits is a matter of time.
+    let many = [vec![elsewhere(0, 1), elsewhere(1, PAGES - 1)], vec![elsewhere(0, PAGES)]];
+    assert!(many.contains(&steps["many"]), "{:?}", steps["many"]);
 }
 
 /// The data, then the metadata of the file: nothing else, and in this order.
