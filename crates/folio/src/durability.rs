@@ -29,7 +29,8 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
-    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew. (A failure
+    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew, and a flush
+    /// that went well waits for those of the same mapping that are under way, which may have been told of its pages. (A failure
     /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
     /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
     /// written to it since is in no file.
@@ -103,8 +104,8 @@ impl<A: Access> View<A> {
         self.nothing_lost(offset, len)
     }
 
-    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. A private or
-    /// read-only mapping that keeps its file has the file's metadata written; one that keeps none has nothing to write.
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
+    /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
     ///
     /// # Errors
     ///

@@ -102,6 +102,7 @@ mod background;
 mod durability;
 mod error;
 pub mod fault;
+mod flushes;
 mod mapping;
 mod options;
 mod protection;

@@ -3,6 +3,7 @@
 use crate::Protection;
 use crate::background;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
+use crate::flushes::Flushes;
 use crate::range::pages_around;
 use crate::sys;
 use std::io;
@@ -62,6 +63,8 @@ pub(crate) struct Mapping {
     lent: OnceLock<Box<Lent>>,
     /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
     failed: OnceLock<i32>,
+    /// Those under way, any of which may be told the failure of another's pages.
+    flushes: Flushes,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -121,6 +124,7 @@ impl Mapping {
             watch: None,
             lent: OnceLock::new(),
             failed: OnceLock::new(),
+            flushes: Flushes::default(),
         }
     }
 
@@ -260,15 +264,9 @@ impl Mapping {
         self.protect(self.writable)
     }
 
-    /// Unmaps, and says what the system said. On failure the mapping is as before.
-    pub(crate) fn unmap(mut self) -> Result<(), (io::Error, Mapping)> {
-        match self.unmap_in_place() {
-            Ok(()) => Ok(()),
-            Err(error) => Err((error, self)),
-        }
-    }
-
-    fn unmap_in_place(&mut self) -> io::Result<()> {
+    /// Unmaps, and says what the system said. On failure the mapping is as before; otherwise the only thing left to do with
+    /// this value is to drop it.
+    pub(crate) fn unmap(&mut self) -> io::Result<()> {
         if self.mapped > 0 {
             // No handler may take a fault at these addresses for ours from here on.
             let watched = self.watch.take().is_some();
@@ -296,10 +294,13 @@ impl Mapping {
         if !self.writes_file() || len == 0 {
             return Ok(None);
         }
-        match self.failed.get() {
-            Some(&code) => Err(io::Error::from_raw_os_error(code)),
-            None => Ok(Some(self.pages_of(offset, len))),
-        }
+        self.no_failure()?;
+        Ok(Some(self.pages_of(offset, len)))
+    }
+
+    /// The error of an earlier failure, if there was one.
+    fn no_failure(&self) -> io::Result<()> {
+        self.failed.get().map_or(Ok(()), |&code| Err(io::Error::from_raw_os_error(code)))
     }
 
     /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
@@ -326,7 +327,8 @@ impl Mapping {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset)))
+        self.flushes.run(|| self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset))))?;
+        self.no_failure()
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
@@ -343,8 +345,11 @@ impl Mapping {
 
     /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
+        if !self.writes_file() {
+            return Ok(());
+        }
         let Some((file, _)) = &self.file else {
-            if !self.writes_file() || self.len == 0 {
+            if self.len == 0 {
                 return Ok(());
             }
             return Err(io::Error::new(
@@ -353,14 +358,15 @@ impl Mapping {
             ));
         };
         self.flush(self.lead, self.len)?;
-        self.remember(sys::sync_all(sys::file_ref(file)))
+        self.flushes.run(|| self.remember(sys::sync_all(sys::file_ref(file))))?;
+        self.no_failure()
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
-        let _ = self.unmap_in_place();
+        let _ = self.unmap();
     }
 }
 

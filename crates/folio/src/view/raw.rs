@@ -204,18 +204,10 @@ impl<A: Access> View<A> {
 
     /// Unmaps the mapping of its only view.
     pub(super) fn unmap_only(mut self) -> Result<(), (io::Error, View<A>)> {
-        if let Err(error) = self.only_owner() {
-            return Err((error, self));
+        match self.only_owner().and_then(Mapping::unmap) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, self)),
         }
-        let View { mapping, ptr, len, access } = self;
-        let (error, mapping) = match Arc::try_unwrap(mapping) {
-            Ok(mapping) => match mapping.unmap() {
-                Ok(()) => return Ok(()),
-                Err((error, mapping)) => (error, Arc::new(mapping)),
-            },
-            Err(mapping) => (not_unique(), mapping),
-        };
-        Err((error, View { mapping, ptr, len, access }))
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {

@@ -5,6 +5,13 @@
 //! sent while a routine runs can be taken for a fault, if the thread's last fault was in the same range. That
 //! is why every routine can begin the interrupted access again, and why an access is tried twice before it is lost.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+
 use super::Signal;
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::ops::Range;
@@ -59,7 +66,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
-        // SAFETY: as in `set_pc`.
+        // SAFETY: as in `set_pc`, for another register.
         unsafe { (*context.uc_mcontext).__ss.__r9 = to as u64 };
     }
 
@@ -85,7 +92,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
-        // SAFETY: as in `set_pc`.
+        // SAFETY: as in `set_pc`, for another register.
         unsafe { (*context.uc_mcontext).__ss.__x[4] = to as u64 };
     }
 

@@ -1,5 +1,12 @@
 //! Linux and Android: what the kernel says of a signal, and where it keeps the registers.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+
 use super::Signal;
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::ops::Range;
