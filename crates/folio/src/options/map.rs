@@ -6,7 +6,7 @@ use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::{Claim, Mapping, Parts};
 use crate::range::round_up;
-use crate::sys::{self, AsFile, FileKind, MapFlags};
+use crate::sys::{self, AsFile, FileKind, MapFlags, Source};
 use std::fs;
 use std::io;
 
@@ -75,6 +75,7 @@ impl MmapOptions {
         Ok(unsafe {
             Mapping::new(Parts {
                 range,
+                source: Source::File,
                 lead,
                 len,
                 page_size: info.page_size,
@@ -104,6 +105,7 @@ impl MmapOptions {
         Ok(unsafe {
             Mapping::new(Parts {
                 range,
+                source: Source::Memory,
                 lead: 0,
                 len,
                 page_size,

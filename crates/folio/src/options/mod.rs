@@ -318,7 +318,7 @@ impl MmapOptions {
 
     /// Opens a file and maps it; the mapping keeps the file.
     pub(crate) fn open_path(&self, path: &Path, protection: Protection) -> io::Result<MmapViewSync> {
-        let file = fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)?;
+        let file = sys::open(path, protection)?;
         self.owned_file(file, protection).map(View::first)
     }
 

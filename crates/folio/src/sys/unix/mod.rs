@@ -17,12 +17,13 @@ use other as os;
 
 mod pipe;
 
-use super::{FileInfo, FileKind, MapFlags, zero_or_errno};
+use super::{FileInfo, FileKind, MapFlags, Source, zero_or_errno};
 use crate::Protection;
 use std::ffi::c_int;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -57,6 +58,11 @@ pub(crate) fn file_of(file: std::fs::File) -> File {
 /// A second handle of the same open file, closed on `exec`.
 pub(crate) fn duplicate(file: FileRef<'_>) -> io::Result<File> {
     file.try_clone_to_owned()
+}
+
+/// Opens an existing file for a mapping of this protection.
+pub(crate) fn open(path: &Path, protection: Protection) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)
 }
 
 // One name for the calls whose file offset is 64 bits wide also on 32-bit systems.
@@ -190,7 +196,7 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
     match map_file(file, 0, page_size, &flags) {
         Ok(address) => {
             // SAFETY: the mapping was made just above with this length, and nobody has its address.
-            unsafe { unmap(address, page_size) }
+            unsafe { unmap(address, page_size, Source::File) }
         }
         // Some systems refuse any page of an empty file with EINVAL; the file is what it seems.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
@@ -203,7 +209,7 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
 /// # Safety
 ///
 /// `address` and `len` are a whole mapping made by this module, and nothing uses its memory any more.
-pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize) -> io::Result<()> {
+pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize, _source: Source) -> io::Result<()> {
     // SAFETY: the caller gives up a mapping of exactly this range.
     zero_or_errno(unsafe { libc::munmap(address.as_ptr().cast(), len) })
 }
