@@ -1,4 +1,99 @@
-//! Memory-mapped files and memory.
+//! Memory-mapped files and memory: owned, thread-safe views that can be split at any byte, survive truncated files, and
+//! flush durably.
+//!
+//! # Three promises
+//!
+//! **You can split it.** A view owns its part of the mapping: it is `'static`, can be split at any byte, sent to other
+//! threads, narrowed and rejoined. Every piece has all the operations of the whole, and the mapping goes when its last
+//! piece goes. No lock, no copy, no further mapping in the kernel.
+//!
+//! ```
+//! use folio::{MmapViewSync, Protection};
+//! use std::thread;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("data");
+//! # std::fs::write(&path, [0; 4 * 1000])?;
+//! let view = MmapViewSync::open_path(&path, Protection::ReadWrite)?;
+//! let writers: Vec<_> = view
+//!     .into_chunks(1000)?
+//!     .zip(b'a'..)
+//!     .map(|(piece, letter)| {
+//!         thread::spawn(move || {
+//!             piece.write_all_at(&[letter; 1000], 0)?;
+//!             piece.flush() // this piece's bytes are on the disk when it says so
+//!         })
+//!     })
+//!     .collect();
+//! for writer in writers {
+//!     writer.join().unwrap()?;
+//! }
+//! assert_eq!(std::fs::read(&path)?[2999..3001], *b"cd");
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! **It survives.** A file that somebody cuts short under the mapping, a full disk behind a hole, a failing medium: by
+//! checked access each is an [`std::io::Error`] that says which byte could not be reached ([`Fault`]), not a signal that
+//! ends the process.
+//!
+//! ```
+//! use folio::{Fault, MmapViewSync, Protection};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("data");
+//! let view = MmapViewSync::create_new(&path, 4 * folio::page_size())?;
+//! std::fs::OpenOptions::new().write(true).open(&path)?.set_len(0)?;
+//!
+//! let error = view.write_all_at(b"too late", 100).unwrap_err();
+//! assert_eq!(Fault::of(&error).map(|fault| fault.offset), Some(100));
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! **Flushed means flushed.** [`flush`](View::flush) returns when the bytes are on stable storage, whichever system it is;
+//! [`flush_async`](View::flush_async) really starts the write; a failed flush is not forgotten by the next one.
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("log");
+//! // Real blocks on the disk: if it is full, this is where you hear of it.
+//! let log = folio::MmapViewSync::create_new(&path, 1 << 20)?;
+//! log.write_all_at(b"first entry", 0)?;
+//! log.flush_async()?; // on its way
+//! log.flush()?; // there
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Who else may touch the bytes?
+//!
+//! One generic type, [`View`], under three names that answer this question, and so say which access is sound:
+//!
+//! | name | who else | access | made by |
+//! |---|---|---|---|
+//! | [`MmapViewSync`] | anybody, other processes too | checked copies, by `&self`; plain slices are `unsafe` | safe constructors |
+//! | [`MmapMut`] | nobody | `&mut [u8]`; checked copies | `unsafe` for a file, safe for private memory |
+//! | [`Mmap`] | readers only | `&[u8]`, `Clone`, owned slices | `unsafe` for a file, safe where the system proves it or by [`freeze`](View::freeze) |
+//!
+//! Mapping a file is not undefined behaviour; a `&[u8]` of memory that others change is. So what can be safe is safe, and
+//! `unsafe` stands where somebody has to vouch for others:
+//!
+//! 1. **Checked access** is safe, whatever happens to the file.
+//! 2. **Slices of private memory, of sealed files** are safe: nobody else can touch them.
+//! 3. **Slices of other files** are `unsafe` to get. Even where the promise holds, touching a page that is lost ends the
+//!    process by a signal (`SIGBUS`), and a page of a hard-mounted network share that is gone waits in the kernel.
+//!
+//! # Platforms
+//!
+//! Linux and Android, macOS and its relatives, the BSDs and illumos have a backend of their own. On a platform without one
+//! everything compiles, and mapping gives [`Unsupported`](std::io::ErrorKind::Unsupported).
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `bytes` | `From<Mmap> for bytes::Bytes`, without a copy |
+//! | `stable_deref_trait` | `StableDeref` for [`Mmap`] and [`MmapMut`] |
+//!
+//! None is on by default; without them the library depends on the system's interface crate alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -28,3 +123,8 @@ pub use view::{Access, Exclusive, Immutable, IntoChunks, Mmap, MmapMut, MmapView
 pub fn page_size() -> usize {
     sys::page_size()
 }
+
+/// The examples of the README, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
