@@ -112,22 +112,52 @@ mod tests {
         unsafe { unmap(address, 2 * page, Source::Memory) }.unwrap();
     }
 
+    /// How far before the lost page a copy starts, and how long it is.
+    fn edges() -> impl Iterator<Item = (usize, usize)> {
+        [0, 1, 7, 100].into_iter().flat_map(|before| [before + 1, before + 8, 200].map(|len| (before, len)))
+    }
+
     #[test]
-    fn the_count_is_exact_at_a_page_that_cannot_be_reached() {
+    fn a_write_stops_exactly_at_a_page_that_cannot_be_reached() {
         half_lost(|address, page| {
-            for before in [0, 1, 7, 100] {
-                for len in [before + 1, before + 8, 200] {
-                    let place = address.as_ptr().wrapping_add(page - before);
-                    let bytes: Vec<u8> = (1..=200).collect();
-                    // SAFETY: the range lies in the mapping, to which there are no references.
-                    assert_eq!(unsafe { checked_write(place, &bytes[..len]) }.unwrap(), before, "{before} {len}");
-                    let mut copy = vec![0; len];
-                    // SAFETY: as above.
-                    assert_eq!(unsafe { checked_read(place, &mut copy) }.unwrap(), before, "{before} {len}");
-                    assert_eq!(copy[..before], bytes[..before]);
-                }
+            for (before, len) in edges() {
+                let place = address.as_ptr().wrapping_add(page - before);
+                // SAFETY: the range lies in the mapping, to which there are no references.
+                let written = unsafe { checked_write(place, &vec![7; len]) }.unwrap();
+                assert_eq!(written, before, "{len} bytes, {before} before the page");
+                let mut copy = vec![0; before];
+                // SAFETY: as above.
+                assert_eq!(unsafe { checked_read(place, &mut copy) }.unwrap(), before);
+                assert_eq!(copy, vec![7; before]);
             }
         });
+    }
+
+    #[test]
+    fn a_read_stops_exactly_at_a_page_that_cannot_be_reached() {
+        half_lost(|address, page| {
+            for (before, len) in edges() {
+                let place = address.as_ptr().wrapping_add(page - before);
+                // SAFETY: the range lies in the mapping, to which there are no references.
+                let read = unsafe { checked_read(place, &mut vec![0; len]) }.unwrap();
+                assert_eq!(read, before, "{len} bytes, {before} before the page");
+            }
+        });
+    }
+
+    /// A copy that fails as a whole, whatever it says of its length, is as long as the pages that it can reach.
+    #[test]
+    fn a_failed_copy_is_made_again_page_by_page() {
+        let page = page_size();
+        for lost in [0, page, 2 * page] {
+            for start in [0, 1, page - 1] {
+                let len = 2 * page;
+                let reach = |at: usize, len: usize| Ok(start + at + len <= lost);
+                assert_eq!(reached(16 * page + start, len, reach).unwrap(), lost.saturating_sub(start).min(len));
+            }
+        }
+        let failed = reached(16 * page, page, |_, _| Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
