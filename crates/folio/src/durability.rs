@@ -25,6 +25,7 @@ impl<A: Access> View<A> {
     /// | Linux, Android | `msync(MS_SYNC)`, which runs the file system's `fsync` over the range |
     /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
     /// | BSD, illumos | `msync(MS_SYNC)` |
+    /// | Windows | `FlushViewOfFile`, again for up to half a second if others are writing the same pages, then `FlushFileBuffers` of the kept file, which writes its other bytes and its metadata too |
     ///
     /// # Errors
     ///
@@ -75,6 +76,7 @@ impl<A: Access> View<A> {
     /// |---|---|---|
     /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
+    /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     ///
     /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
     /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file

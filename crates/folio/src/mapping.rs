@@ -31,6 +31,8 @@ pub(crate) struct Mapping {
     base: NonNull<u8>,
     /// See [M1]: bytes, a multiple of `page_size`.
     mapped: usize,
+    /// The call that made the range.
+    source: sys::Source,
     /// The contents are `lead .. lead + len` of the range, and lie inside it: **[M3]** `lead + len <= mapped`, or
     /// both are 0; `len <= isize::MAX`.
     lead: usize,
@@ -78,6 +80,8 @@ unsafe impl Sync for Mapping {}
 pub(crate) struct Parts {
     /// Address and length as the backend's mapping call took and gave them; `None` for a mapping without bytes.
     pub(crate) range: Option<(NonNull<u8>, usize)>,
+    /// Which mapping call that was.
+    pub(crate) source: sys::Source,
     /// Where the contents start in the range, in bytes.
     pub(crate) lead: usize,
     /// Length of the contents in bytes.
@@ -100,15 +104,16 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// `parts.range` is a mapping that the backend made with just this length, a multiple of `parts.page_size`, which
-    /// nobody else unmaps; `lead + len` is not above that length, and `len` not above `isize::MAX`; without a range both
-    /// are 0. The claim holds.
+    /// `parts.range` is a mapping that the backend's call for `parts.source` made with just this length, a multiple of
+    /// `parts.page_size`, which nobody else unmaps; `lead + len` is not above that length, and `len` not above
+    /// `isize::MAX`; without a range both are 0. The claim holds.
     pub(crate) unsafe fn new(parts: Parts) -> Mapping {
         let (base, mapped) = parts.range.unwrap_or_else(|| (nowhere(parts.page_size), 0));
         debug_assert!(parts.lead + parts.len <= mapped && mapped % parts.page_size == 0);
         Mapping {
             base,
             mapped,
+            source: parts.source,
             lead: parts.lead,
             len: parts.len,
             page_size: parts.page_size,
@@ -270,9 +275,9 @@ impl Mapping {
         if self.mapped > 0 {
             // No handler may take a fault at these addresses for ours from here on.
             let watched = self.watch.take().is_some();
-            // SAFETY: the range is exactly what the backend mapped [M1], and with this value the last view goes: nobody is
-            // left who could use it.
-            let result = unsafe { sys::unmap(self.base, self.mapped) };
+            // SAFETY: the range is exactly what the backend mapped [M1] from this source, and with this value the last view
+            // goes: nobody is left who could use it.
+            let result = unsafe { sys::unmap(self.base, self.mapped, self.source) };
             match result {
                 Ok(()) => self.mapped = 0,
                 Err(_) if watched => self.watch(),

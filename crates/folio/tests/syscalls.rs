@@ -268,7 +268,15 @@ fn flush_async_without_a_file_is_an_msync_on_another_thread() {
         let (name, numbers) = msync(first, count);
         (name + ELSEWHERE, numbers)
     };
-    assert_calls(&steps, &[("whole", &[elsewhere(0, PAGES)]), ("range", &[elsewhere(1, 2)]), ("nothing", &[])]);
+    // One that waits is made longer by one that touches it; whether it still waits is a matter of time.
+    let many = match steps["many"].len() {
+        1 => vec![elsewhere(0, PAGES)],
+        _ => vec![elsewhere(0, 1), elsewhere(1, PAGES - 1)],
+    };
+    assert_calls(
+        &steps,
+        &[("whole", &[elsewhere(0, PAGES)]), ("range", &[elsewhere(1, 2)]), ("nothing", &[]), ("many", &many)],
+    );
 }
 
 /// The data, then the metadata of the file: nothing else, and in this order.

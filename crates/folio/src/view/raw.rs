@@ -77,7 +77,7 @@ pub(crate) mod sealed {
 ///
 /// A view is three words, and so is its `Option`. Taking one apart and joining it again moves no address, makes no
 /// system call and copies nothing: a piece costs one increment of the mapping's owner count. The mapping goes, by one
-/// `munmap` (`UnmapViewOfFile` on Windows), with its last view, on whatever thread that happens to be; a flush of it that
+/// `munmap` (`UnmapViewOfFile` or `VirtualFree` on Windows), with its last view, on whatever thread that happens to be; a flush of it that
 /// runs in the background keeps it until it is done.
 pub struct View<A: Access> {
     /// **[V0]** keeps the mapping of `ptr` alive.
