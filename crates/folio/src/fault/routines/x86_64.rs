@@ -523,7 +523,7 @@ pub(super) fn level() -> Level {
 }
 
 /// Every level that this processor has, with a name for messages.
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(super) fn levels() -> Vec<(&'static str, Level)> {
     let best = level().0;
     [("16 bytes", BYTES_16), ("32 bytes", BYTES_32), ("64 bytes", BYTES_64)]

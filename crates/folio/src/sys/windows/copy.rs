@@ -105,7 +105,8 @@ mod tests {
         let address = map_anonymous(2 * page, &FLAGS).unwrap();
         let mut before = 0;
         // SAFETY: the page is ours, and nobody else has its address.
-        let result = unsafe { VirtualProtect(address.as_ptr().add(page).cast(), page, PAGE_NOACCESS, &raw mut before) };
+        let result =
+            unsafe { VirtualProtect(address.as_ptr().wrapping_add(page).cast(), page, PAGE_NOACCESS, &raw mut before) };
         true_or_last_error(result).unwrap();
         test(address, page);
         // SAFETY: the mapping was made above, and the test is over.

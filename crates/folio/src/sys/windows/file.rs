@@ -169,33 +169,6 @@ pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
     Ok(Proof::Unknown)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Read;
-
-    /// The position of an open file is its user's, who may be in the middle of reading.
-    #[test]
-    fn writing_at_an_offset_leaves_the_position_of_the_file() {
-        let mut file = tempfile::tempfile().unwrap();
-        assert_eq!(write_at(file_ref(&file), b"0123456789", 0).unwrap(), 10);
-        file.seek(SeekFrom::Start(3)).unwrap();
-        assert_eq!(write_at(file_ref(&file), b"ab", 8).unwrap(), 2);
-        let mut rest = String::new();
-        file.read_to_string(&mut rest).unwrap();
-        assert_eq!(rest, "34567ab");
-    }
-
-    #[test]
-    fn allocating_what_is_there_changes_nothing() {
-        let file = tempfile::tempfile().unwrap();
-        assert_eq!(allocate(file_ref(&file), 10, 90).unwrap(), Allocated::Done);
-        assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
-        assert_eq!(allocate(file_ref(&file), 0, 50).unwrap(), Allocated::Done);
-        assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
-    }
-}
-
 /// Whether the file of this name is the one that is open: the numbers of volume and file of both, by
 /// `GetFileInformationByHandle`.
 pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
@@ -222,4 +195,31 @@ pub(crate) fn file_len_limit() -> u64 {
 /// The error for a file that would become longer than that.
 pub(crate) fn file_too_long() -> io::Error {
     io::ErrorKind::FileTooLarge.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// The position of an open file is its user's, who may be in the middle of reading.
+    #[test]
+    fn writing_at_an_offset_leaves_the_position_of_the_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        assert_eq!(write_at(file_ref(&file), b"0123456789", 0).unwrap(), 10);
+        file.seek(SeekFrom::Start(3)).unwrap();
+        assert_eq!(write_at(file_ref(&file), b"ab", 8).unwrap(), 2);
+        let mut rest = String::new();
+        file.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "34567ab");
+    }
+
+    #[test]
+    fn allocating_what_is_there_changes_nothing() {
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(allocate(file_ref(&file), 10, 90).unwrap(), Allocated::Done);
+        assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
+        assert_eq!(allocate(file_ref(&file), 0, 50).unwrap(), Allocated::Done);
+        assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
+    }
 }
