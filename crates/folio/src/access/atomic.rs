@@ -20,6 +20,7 @@ impl View<Shared> {
     ///
     /// Those of [`load`](View::load); [`InvalidInput`](io::ErrorKind::InvalidInput) also if the address is not a multiple of the
     /// number's size; [`Unsupported`](io::ErrorKind::Unsupported) where there are no atomic accesses.
+    #[inline]
     pub fn load_acquire<T: AtomicScalar>(&self, offset: usize) -> io::Result<T> {
         range::check(offset, size_of::<T>(), self.len())?;
         let from = self.aligned::<T>(offset)?.cast_const();
@@ -36,6 +37,7 @@ impl View<Shared> {
     /// # Errors
     ///
     /// Those of [`store`](View::store) and of [`load_acquire`](Self::load_acquire).
+    #[inline]
     pub fn store_release<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<()> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;
@@ -63,6 +65,7 @@ impl View<Shared> {
     /// # }
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
         self.once(offset, |to| unsafe { fault::compare_exchange(to, current, new) })
@@ -74,12 +77,14 @@ impl View<Shared> {
     ///
     /// Those of [`store_release`](Self::store_release). After an error that carries a [`Fault`](crate::Fault), nothing is
     /// known of the number.
+    #[inline]
     pub fn fetch_add<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
         self.once(offset, |to| unsafe { fault::fetch_add(to, value) })
     }
 
     /// The address of a number whose range has been checked, which must be aligned.
+    #[inline]
     fn aligned<T>(&self, offset: usize) -> io::Result<*mut u8> {
         let at = self.start_ptr().wrapping_add(offset);
         if at.addr() % size_of::<T>() == 0 {
@@ -93,6 +98,7 @@ impl View<Shared> {
     /// that can be written and lives as long as the view [V0][V1]; no safe code has a reference to it.
     ///
     /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
+    #[inline]
     fn once<T: AtomicScalar>(&self, offset: usize, access: impl FnOnce(*mut u8) -> Result<T, Stop>) -> io::Result<T> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;

@@ -41,6 +41,7 @@ impl<A: Access> View<A> {
     /// assert!(view.read_exact_at(&mut buf, 97).is_err());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn read_exact_at(&self, buf: &mut [u8], offset: usize) -> io::Result<()> {
         range::check(offset, buf.len(), self.len())?;
         self.copy_out(buf, offset).map_err(|stop| stop.into_error(offset))
@@ -64,6 +65,7 @@ impl<A: Access> View<A> {
     /// assert_eq!(u32::from_be_bytes(view.load::<u32>(3)?.to_ne_bytes()), u32::from_be(0x0102_0304));
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
         range::check(offset, size_of::<T>(), self.len())?;
         let from = self.as_ptr().wrapping_add(offset);
@@ -103,6 +105,7 @@ impl<A: Access> View<A> {
     }
 
     /// Copies a range that has been checked.
+    #[inline]
     fn copy_out(&self, buf: &mut [u8], offset: usize) -> Result<(), Stop> {
         debug_assert!(range::check(offset, buf.len(), self.len()).is_ok());
         let from = self.as_ptr().wrapping_add(offset);
@@ -114,12 +117,14 @@ impl<A: Access> View<A> {
     }
 
     /// Runs an access that writes, after the checks that writing needs.
+    #[inline]
     fn writing(&self, offset: usize, len: usize, access: impl FnMut() -> Result<(), Stop>) -> io::Result<()> {
         self.check_write(offset, len)?;
         self.undisturbed(offset, len, access).map_err(|stop| stop.into_error(offset))
     }
 
     /// The checks that writing needs.
+    #[inline]
     fn check_write(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
         if self.protection().write() { Ok(()) } else { Err(read_only()) }
@@ -134,7 +139,22 @@ impl<A: Access> View<A> {
         len: usize,
         mut access: impl FnMut() -> Result<R, Stop>,
     ) -> Result<R, Stop> {
-        let answer = access();
+        match access() {
+            Ok(value) if self.mapping().exchanged().is_none() => Ok(value),
+            answer => self.disturbed(answer, offset, len, access),
+        }
+    }
+
+    /// What is left to do when an access has failed, or may have been disturbed.
+    #[cold]
+    #[inline(never)]
+    fn disturbed<R>(
+        &self,
+        answer: Result<R, Stop>,
+        offset: usize,
+        len: usize,
+        access: impl FnMut() -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
         match self.mapping().exchanged() {
             None => answer,
             Some(lent) => self.until_undisturbed(lent, offset, len, access),
@@ -185,6 +205,7 @@ impl View<Shared> {
     /// assert!(view.write_all_at(b"header", 95).is_err());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn write_all_at(&self, buf: &[u8], offset: usize) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, buf.len(), || {
@@ -201,6 +222,7 @@ impl View<Shared> {
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
+    #[inline]
     pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, size_of::<T>(), || {
@@ -219,6 +241,7 @@ impl View<Exclusive> {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is written.
     /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached, as in
     ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
+    #[inline]
     pub fn write_all_at(&mut self, buf: &[u8], offset: usize) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, buf.len(), || {
@@ -235,6 +258,7 @@ impl View<Exclusive> {
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
+    #[inline]
     pub fn store<T: Scalar>(&mut self, offset: usize, value: T) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         self.writing(offset, size_of::<T>(), || {

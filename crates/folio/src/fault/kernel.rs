@@ -39,7 +39,7 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 /// As [`super::write`].
 pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
     let mut buffer = [0u8; CHUNK];
-    by_steps(src.addr(), len, |done, want| {
+    by_steps(dst.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` are valid for reads (`by_steps` stays below `len`; caller); our own buffer is that
         // long and does not overlap them.

@@ -26,6 +26,7 @@ impl Stop {
     }
 
     /// The public error, for an access that began at byte `base` of the view.
+    #[cold]
     pub(crate) fn into_error(self, base: usize) -> io::Error {
         match self {
             Stop::Fault(at) => io::Error::other(Fault { offset: base + at }),

@@ -14,8 +14,9 @@
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail.
 
+use super::Loaded;
 use super::regions::Region;
-use super::{Level, Loaded};
+use super::table::Routines;
 
 /// `bti c`, in the form that older processors take for no operation.
 #[rustfmt::skip]
@@ -295,37 +296,37 @@ unsafe extern "C" {
     #[link_name = symbol!("copy")]
     fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
     #[link_name = symbol!("load1")]
-    pub(super) fn load1(src: *const u8) -> Loaded;
+    fn load1(src: *const u8) -> Loaded;
     #[link_name = symbol!("load2")]
-    pub(super) fn load2(src: *const u8) -> Loaded;
+    fn load2(src: *const u8) -> Loaded;
     #[link_name = symbol!("load4")]
-    pub(super) fn load4(src: *const u8) -> Loaded;
+    fn load4(src: *const u8) -> Loaded;
     #[link_name = symbol!("load8")]
-    pub(super) fn load8(src: *const u8) -> Loaded;
+    fn load8(src: *const u8) -> Loaded;
     #[link_name = symbol!("acquire4")]
-    pub(super) fn acquire4(src: *const u8) -> Loaded;
+    fn acquire4(src: *const u8) -> Loaded;
     #[link_name = symbol!("acquire8")]
-    pub(super) fn acquire8(src: *const u8) -> Loaded;
+    fn acquire8(src: *const u8) -> Loaded;
     #[link_name = symbol!("store1")]
-    pub(super) fn store1(dst: *mut u8, value: u64) -> Loaded;
+    fn store1(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("store2")]
-    pub(super) fn store2(dst: *mut u8, value: u64) -> Loaded;
+    fn store2(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("store4")]
-    pub(super) fn store4(dst: *mut u8, value: u64) -> Loaded;
+    fn store4(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("store8")]
-    pub(super) fn store8(dst: *mut u8, value: u64) -> Loaded;
+    fn store8(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("release4")]
-    pub(super) fn release4(dst: *mut u8, value: u64) -> Loaded;
+    fn release4(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("release8")]
-    pub(super) fn release8(dst: *mut u8, value: u64) -> Loaded;
+    fn release8(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("exchange4")]
-    pub(super) fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+    fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
     #[link_name = symbol!("exchange8")]
-    pub(super) fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+    fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
     #[link_name = symbol!("add4")]
-    pub(super) fn add4(dst: *mut u8, value: u64) -> Loaded;
+    fn add4(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("add8")]
-    pub(super) fn add8(dst: *mut u8, value: u64) -> Loaded;
+    fn add8(dst: *mut u8, value: u64) -> Loaded;
     #[link_name = symbol!("regions")]
     pub(super) static REGIONS: [Region; 21];
 }
@@ -333,15 +334,45 @@ unsafe extern "C" {
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
 
-/// What this processor can do. There is one way only.
-pub(super) fn level() -> Level {
-    const { Level::new(1) }
+/// Destination, source, length, the view's side and its end. Answers how many bytes were not copied.
+pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, *const u8) -> usize;
+pub(super) type Load = unsafe extern "C" fn(*const u8) -> Loaded;
+pub(super) type Store = unsafe extern "C" fn(*mut u8, u64) -> Loaded;
+/// Where, what has to be there, what to put in its place.
+pub(super) type Exchange = unsafe extern "C" fn(*mut u8, u64, u64) -> Loaded;
+pub(super) type Add = unsafe extern "C" fn(*mut u8, u64) -> Loaded;
+
+/// There is one kind of processor only.
+static TABLE: Routines = Routines {
+    copy: copy16,
+    many: usize::MAX,
+    load1,
+    load2,
+    load4,
+    load8,
+    acquire4,
+    acquire8,
+    store1,
+    store2,
+    store4,
+    store8,
+    release4,
+    release8,
+    exchange4,
+    exchange8,
+    add4,
+    add8,
+};
+
+/// The best routines for this processor.
+pub(super) fn best() -> &'static Routines {
+    &TABLE
 }
 
-/// Every level that this processor has, with a name for messages.
+/// All that this processor can run, with names for messages.
 #[cfg(test)]
-pub(super) fn levels() -> Vec<(&'static str, Level)> {
-    vec![("16 bytes", level())]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Routines)> {
+    [("16 bytes", &TABLE)].into_iter()
 }
 
 /// Where the first routine lies: the distances in [`REGIONS`] count from here.
@@ -355,7 +386,7 @@ pub(super) fn base() -> usize {
 ///
 /// As [`super::read`] or [`super::write`], and the handler is installed.
 #[inline]
-pub(super) unsafe fn copy(_: Level, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
+pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
-    unsafe { copy16(dst, src, len, view, view.wrapping_add(len)) }
+    unsafe { (routines.copy)(dst, src, len, view, view.wrapping_add(len)) }
 }

@@ -1,7 +1,7 @@
 //! Access by routines: small pieces of assembly, and a handler that leads a fault in one of them to its error exit.
 //!
-//! A routine says how far it came, never more; what that means is decided here. It is called only from functions that
-//! are not generic and are never inlined into another crate, because its symbol does not leave the linked module.
+//! A routine says how far it came, never more; what that means is decided here. Callers reach it through a table of
+//! pointers ([`table`]), and what is left to do after a failure stays out of their code.
 
 #[macro_use]
 mod object;
@@ -19,6 +19,7 @@ mod machine;
 mod machine;
 mod prepare;
 mod regions;
+mod table;
 #[cfg(all(test, unix))]
 mod tests;
 
@@ -27,24 +28,9 @@ pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_ker
 
 use super::word::{AtomicWord, Word};
 use super::{Stop, kernel};
-use std::num::NonZeroU8;
-
-/// What the processor can do, by the machine's own numbers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Level(NonZeroU8);
-
-impl Level {
-    /// # Panics
-    ///
-    /// If `number` is 0; in a constant that is an error of compilation.
-    const fn new(number: u8) -> Level {
-        Level(NonZeroU8::new(number).expect("0 stands for a thread that is not prepared"))
-    }
-}
+use table::Routines;
 
 /// What a routine for a single access answers, in two registers: the value below, the outcome above.
-///
-/// One number and not a structure of two, so that the entry points below end in a jump and not in a call.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 struct Loaded(u128);
@@ -149,11 +135,11 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> 
 /// As [`super::load_acquire`].
 #[inline]
 pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
-    atomic(|| match W::WIDTH {
+    atomic(|routines| match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { acquire4(src) },
+        4 => unsafe { (routines.acquire4)(src) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { acquire8(src) },
+        _ => unsafe { (routines.acquire8)(src) },
     })
 }
 
@@ -164,11 +150,11 @@ pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, St
 /// As [`super::store_release`].
 #[inline]
 pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    atomic::<W>(|| match W::WIDTH {
+    atomic::<W>(|routines| match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { release4(dst, value.widen()) },
+        4 => unsafe { (routines.release4)(dst, value.widen()) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { release8(dst, value.widen()) },
+        _ => unsafe { (routines.release8)(dst, value.widen()) },
     })?;
     Ok(())
 }
@@ -180,11 +166,11 @@ pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 /// As [`super::compare_exchange`].
 #[inline]
 pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
-    atomic(|| match W::WIDTH {
+    atomic(|routines| match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { exchange4(dst, current.widen(), new.widen()) },
+        4 => unsafe { (routines.exchange4)(dst, current.widen(), new.widen()) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { exchange8(dst, current.widen(), new.widen()) },
+        _ => unsafe { (routines.exchange8)(dst, current.widen(), new.widen()) },
     })
 }
 
@@ -195,17 +181,18 @@ pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, n
 /// As [`super::fetch_add`].
 #[inline]
 pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
-    atomic(|| match W::WIDTH {
+    atomic(|routines| match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { add4(dst, value.widen()) },
+        4 => unsafe { (routines.add4)(dst, value.widen()) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { add8(dst, value.widen()) },
+        _ => unsafe { (routines.add8)(dst, value.widen()) },
     })
 }
 
 /// Makes an attempt at an aligned word, which lies in one page: it is reached as a whole or not at all.
 #[inline]
-fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
+fn atomic<W: AtomicWord>(access: impl Fn(&Routines) -> Loaded) -> Result<W, Stop> {
+    let attempt = || prepare::routines().map_or(Loaded::NOT_TRIED, &access);
     let loaded = attempt();
     if loaded.outcome() == DONE {
         return Ok(W::narrow(loaded.value()));
@@ -216,30 +203,32 @@ fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
 /// One attempt at a word, without saying what to do when it fails.
 #[inline]
 unsafe fn try_load<W: Word>(src: *const u8) -> Loaded {
+    let Some(routines) = prepare::routines() else { return Loaded::NOT_TRIED };
     match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        1 => unsafe { load1(src) },
+        1 => unsafe { (routines.load1)(src) },
         // SAFETY: the same obligations, passed on.
-        2 => unsafe { load2(src) },
+        2 => unsafe { (routines.load2)(src) },
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { load4(src) },
+        4 => unsafe { (routines.load4)(src) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { load8(src) },
+        _ => unsafe { (routines.load8)(src) },
     }
 }
 
 /// One attempt at a word, without saying what to do when it fails.
 #[inline]
 unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Loaded {
+    let Some(routines) = prepare::routines() else { return Loaded::NOT_TRIED };
     match W::WIDTH {
         // SAFETY: the same obligations, passed on.
-        1 => unsafe { store1(dst, value.widen()) },
+        1 => unsafe { (routines.store1)(dst, value.widen()) },
         // SAFETY: the same obligations, passed on.
-        2 => unsafe { store2(dst, value.widen()) },
+        2 => unsafe { (routines.store2)(dst, value.widen()) },
         // SAFETY: the same obligations, passed on.
-        4 => unsafe { store4(dst, value.widen()) },
+        4 => unsafe { (routines.store4)(dst, value.widen()) },
         // SAFETY: the same obligations, passed on.
-        _ => unsafe { store8(dst, value.widen()) },
+        _ => unsafe { (routines.store8)(dst, value.widen()) },
     }
 }
 
@@ -350,56 +339,22 @@ unsafe fn write_slowly(dst: *mut u8, src: *const u8, len: usize, mut left: usize
     if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
 }
 
-// From here to the end: the only callers of the routines. Each makes the one test that an access needs.
-
 /// Copies from the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
-#[inline(never)]
+#[inline]
 unsafe fn copy_in(src: *const u8, dst: *mut u8, len: usize) -> usize {
-    match prepare::level() {
-        // SAFETY: passed on; a thread with a level has the handler.
-        Some(level) => unsafe { machine::copy(level, dst, src, len, src) },
+    match prepare::routines() {
+        // SAFETY: passed on; a thread that has routines has the handler.
+        Some(routines) => unsafe { machine::copy(routines, dst, src, len, src) },
         None => NOT_TRIED,
     }
 }
 
 /// Copies to the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
-#[inline(never)]
+#[inline]
 unsafe fn copy_out(dst: *mut u8, src: *const u8, len: usize) -> usize {
-    match prepare::level() {
-        // SAFETY: passed on; a thread with a level has the handler.
-        Some(level) => unsafe { machine::copy(level, dst, src, len, dst) },
+    match prepare::routines() {
+        // SAFETY: passed on; a thread that has routines has the handler.
+        Some(routines) => unsafe { machine::copy(routines, dst, src, len, dst) },
         None => NOT_TRIED,
     }
-}
-
-macro_rules! entries {
-    ($($name:ident($($argument:ident: $type:ty),+);)+) => {$(
-        #[inline(never)]
-        unsafe fn $name($($argument: $type),+) -> Loaded {
-            if prepare::level().is_none() {
-                return Loaded::NOT_TRIED;
-            }
-            // SAFETY: passed on; a thread with a level has the handler.
-            unsafe { machine::$name($($argument),+) }
-        }
-    )+};
-}
-
-entries! {
-    load1(src: *const u8);
-    load2(src: *const u8);
-    load4(src: *const u8);
-    load8(src: *const u8);
-    acquire4(src: *const u8);
-    acquire8(src: *const u8);
-    store1(dst: *mut u8, value: u64);
-    store2(dst: *mut u8, value: u64);
-    store4(dst: *mut u8, value: u64);
-    store8(dst: *mut u8, value: u64);
-    release4(dst: *mut u8, value: u64);
-    release8(dst: *mut u8, value: u64);
-    exchange4(dst: *mut u8, current: u64, new: u64);
-    exchange8(dst: *mut u8, current: u64, new: u64);
-    add4(dst: *mut u8, value: u64);
-    add8(dst: *mut u8, value: u64);
 }

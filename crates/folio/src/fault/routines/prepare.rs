@@ -3,16 +3,17 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Level, handler, machine};
+use super::table::Routines;
+use super::{handler, machine};
 use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::{process, thread};
 
 thread_local! {
-    /// What the routines may use on this thread; `None` until it is prepared, and for good with kernel copies. It has
-    /// no destructor and no late initialiser, so an access is a load relative to the thread's base.
-    static LEVEL: Cell<Option<Level>> = const { Cell::new(None) };
+    /// The routines for this thread; `None` until it is prepared, and for good with kernel copies. It has no destructor and
+    /// no late initialiser, so in a program's own image an access is a load relative to the thread's base.
+    static ROUTINES_HERE: Cell<Option<&'static Routines>> = const { Cell::new(None) };
 }
 
 /// How the program's checked accesses are made. Written under [`GATE`], and only away from `UNDECIDED`.
@@ -23,14 +24,15 @@ const KERNEL: u8 = 2;
 
 static GATE: Gate = Gate(AtomicU32::new(Gate::OPEN));
 
-/// What the routines may use on this thread, or `None` when [`prepare`] has to be asked.
+/// The routines for this thread, or `None` when [`prepare`] has to be asked.
 #[inline]
-pub(super) fn level() -> Option<Level> {
-    LEVEL.get()
+pub(super) fn routines() -> Option<&'static Routines> {
+    ROUTINES_HERE.get()
 }
 
 /// Prepares this thread, and the process before it if need be. `None` when the program has chosen kernel copies.
-pub(crate) fn prepare() -> io::Result<Option<Level>> {
+#[cold]
+pub(crate) fn prepare() -> io::Result<Option<&'static Routines>> {
     if CHOICE.load(Ordering::Acquire) == UNDECIDED {
         let _inside = GATE.enter();
         if CHOICE.load(Ordering::Relaxed) == UNDECIDED {
@@ -42,9 +44,9 @@ pub(crate) fn prepare() -> io::Result<Option<Level>> {
         return Ok(None);
     }
     handler::prepare_thread()?;
-    let level = machine::level();
-    LEVEL.set(Some(level));
-    Ok(Some(level))
+    let routines = machine::best();
+    ROUTINES_HERE.set(Some(routines));
+    Ok(Some(routines))
 }
 
 /// See [`super::super::install`].

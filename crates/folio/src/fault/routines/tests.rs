@@ -2,29 +2,30 @@
 
 use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost};
 use super::super::{Stop, prepare_thread};
-use super::{LOST, Level, UNPREPARED, machine, prepare, regions};
+use super::table::Routines;
+use super::{LOST, UNPREPARED, machine, prepare, regions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Copies with the registers of `level`, and gives the routines to `test`.
-fn with_copies(level: Level, test: impl FnOnce(Copier, Copier)) {
+/// Gives the copies of one table to `test`.
+fn with_copies(routines: &Routines, test: impl FnOnce(Copier, Copier)) {
     prepare::prepare().unwrap();
     let stop = |left: usize, len: usize| if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) };
     let read = |dst: *mut u8, src: *const u8, len: usize| {
         // SAFETY: the tests give ranges of an arena and of a buffer; the handler is installed.
-        stop(unsafe { machine::copy(level, dst, src, len, src) }, len)
+        stop(unsafe { machine::copy(routines, dst, src, len, src) }, len)
     };
     let write = |dst: *mut u8, src: *const u8, len: usize| {
         // SAFETY: the tests give ranges of an arena and of a buffer; the handler is installed.
-        stop(unsafe { machine::copy(level, dst, src, len, dst) }, len)
+        stop(unsafe { machine::copy(routines, dst, src, len, dst) }, len)
     };
     test(&read, &write);
 }
 
 #[test]
 fn every_level_stops_at_the_first_lost_byte_and_touches_nothing_else() {
-    for (name, level) in machine::levels() {
-        with_copies(level, |read, write| copies_match_the_model(name, 40_000, read, write));
+    for (name, routines) in machine::all() {
+        with_copies(routines, |read, write| copies_match_the_model(name, 40_000, read, write));
     }
 }
 
@@ -32,7 +33,7 @@ fn every_level_stops_at_the_first_lost_byte_and_touches_nothing_else() {
 /// every byte, or the exact place, and nothing else.
 #[test]
 fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
-    for (name, level) in machine::levels() {
+    for (name, routines) in machine::all() {
         let arena = Arena::new(Loss::Forbidden);
         let page = crate::page_size();
         let (lost, done) = (arena.at(arena.lost.0) as usize, AtomicBool::new(false));
@@ -52,7 +53,7 @@ fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
                     protect(libc::PROT_READ | libc::PROT_WRITE);
                 }
             });
-            with_copies(level, |read, _| {
+            with_copies(routines, |read, _| {
                 let mut dice = Dice::new(7);
                 let mut buffer = vec![0; 2 * page];
                 let (mut whole, mut cut) = (0, 0);
@@ -91,11 +92,11 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
     thread::spawn(|| {
         let word = 7_u64;
         // SAFETY: a word of ours.
-        let loaded = unsafe { super::load8((&raw const word).cast()) };
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
         assert_eq!(loaded.outcome(), UNPREPARED);
         prepare::prepare().unwrap();
         // SAFETY: as in the call above.
-        let loaded = unsafe { super::load8((&raw const word).cast()) };
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
         assert_eq!((loaded.value(), loaded.outcome()), (7, super::DONE));
         prepare_thread().unwrap();
     })
@@ -105,12 +106,12 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
 
 #[test]
 fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
-    prepare::prepare().unwrap();
+    let routines = prepare::prepare().unwrap().unwrap();
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
-    assert_eq!(unsafe { machine::load8(arena.at(arena.lost.0)) }.outcome(), LOST);
+    assert_eq!(unsafe { (routines.load8)(arena.at(arena.lost.0)) }.outcome(), LOST);
     // SAFETY: as in the call above.
-    assert_eq!(unsafe { machine::store8(arena.at(arena.lost.0), 1) }.outcome(), LOST);
+    assert_eq!(unsafe { (routines.store8)(arena.at(arena.lost.0), 1) }.outcome(), LOST);
 }
 
 #[test]

@@ -16,10 +16,10 @@
 //! that the processor has do the moving. Those numbered from 16 up leave no upper halves behind that would have to be
 //! cleared for the SSE code of others.
 
+use super::Loaded;
 use super::regions::Region;
-use super::{Level, Loaded};
+use super::table::Routines;
 use std::arch::x86_64::__cpuid;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "endbr64" }; }
@@ -451,85 +451,118 @@ macro_rules! declarations {
         #[allow(improper_ctypes, reason = "the convention of 128-bit integers is settled on these systems")]
         unsafe extern $abi {
             #[link_name = symbol!("copy")]
-            fn copy16(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy16(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
             #[link_name = symbol!("copy32")]
-            fn copy32(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy32(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
             #[link_name = symbol!("copy64")]
-            fn copy64(dst: *mut u8, src: *const u8, len: usize, rep_from: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy64(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
             #[link_name = symbol!("load1")]
-            pub(super) fn load1(src: *const u8) -> Loaded;
+            fn load1(src: *const u8) -> Loaded;
             #[link_name = symbol!("load2")]
-            pub(super) fn load2(src: *const u8) -> Loaded;
+            fn load2(src: *const u8) -> Loaded;
             #[link_name = symbol!("load4")]
-            pub(super) fn load4(src: *const u8) -> Loaded;
+            fn load4(src: *const u8) -> Loaded;
             #[link_name = symbol!("load8")]
-            pub(super) fn load8(src: *const u8) -> Loaded;
+            fn load8(src: *const u8) -> Loaded;
             #[link_name = symbol!("store1")]
-            pub(super) fn store1(dst: *mut u8, value: u64) -> Loaded;
+            fn store1(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("store2")]
-            pub(super) fn store2(dst: *mut u8, value: u64) -> Loaded;
+            fn store2(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("store4")]
-            pub(super) fn store4(dst: *mut u8, value: u64) -> Loaded;
+            fn store4(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("store8")]
-            pub(super) fn store8(dst: *mut u8, value: u64) -> Loaded;
+            fn store8(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("exchange4")]
-            pub(super) fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
             #[link_name = symbol!("exchange8")]
-            pub(super) fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
             #[link_name = symbol!("add4")]
-            pub(super) fn add4(dst: *mut u8, value: u64) -> Loaded;
+            fn add4(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("add8")]
-            pub(super) fn add8(dst: *mut u8, value: u64) -> Loaded;
+            fn add8(dst: *mut u8, value: u64) -> Loaded;
             #[link_name = symbol!("regions")]
             pub(super) static REGIONS: [Region; 21];
         }
+
+        /// Destination, source, length, the length from which `rep movsb` does it, the view's side and its end. Answers how
+        /// many bytes were not copied.
+        pub(super) type Copy =
+            unsafe extern $abi fn(*mut u8, *const u8, usize, usize, *const u8, *const u8) -> usize;
+        pub(super) type Load = unsafe extern $abi fn(*const u8) -> Loaded;
+        pub(super) type Store = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
+        /// Where, what has to be there, what to put in its place.
+        pub(super) type Exchange = unsafe extern $abi fn(*mut u8, u64, u64) -> Loaded;
+        pub(super) type Add = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
     };
 }
 
-// One convention under two names: a call under the name that Rust itself uses can be a jump.
+// One convention under two names: Rust itself uses it on Unix only.
 #[cfg(unix)]
 declarations!("C");
 #[cfg(windows)]
 declarations!("sysv64");
 
-// Every load of this architecture acquires and every store releases.
-pub(super) use {load4 as acquire4, load8 as acquire8, store4 as release4, store8 as release8};
-
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
 
-/// The registers that a copy moves bytes in.
-const BYTES_16: Level = Level::new(1);
-const BYTES_32: Level = Level::new(2);
-const BYTES_64: Level = Level::new(3);
+/// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
+/// is that of every processor.
+static WITH_16: [Routines; 2] = [table(copy16, usize::MAX), table(copy16, 2 * 1024)];
+static WITH_32: [Routines; 2] = [table(copy32, usize::MAX), table(copy32, 4 * 1024)];
+static WITH_64: [Routines; 2] = [table(copy64, usize::MAX), table(copy64, 16 * 1024)];
 
-/// From this many bytes on a copy is left to `rep movsb`.
-static REP_FROM: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-/// What this processor can do.
-pub(super) fn level() -> Level {
-    // The short vectors of AVX-512 came with the first processors on which its long ones are worth using.
-    let (level, rep_from) = if is_x86_feature_detected!("avx512vl") {
-        (BYTES_64, 16 * 1024)
-    } else if is_x86_feature_detected!("avx") {
-        (BYTES_32, 4 * 1024)
-    } else {
-        (BYTES_16, 2 * 1024)
-    };
-    if has_fast_rep_movsb() {
-        REP_FROM.store(rep_from, Ordering::Relaxed);
+/// The table with one of the copies. Every load of this architecture acquires and every store releases.
+const fn table(copy: Copy, many: usize) -> Routines {
+    Routines {
+        copy,
+        many,
+        load1,
+        load2,
+        load4,
+        load8,
+        acquire4: load4,
+        acquire8: load8,
+        store1,
+        store2,
+        store4,
+        store8,
+        release4: store4,
+        release8: store8,
+        exchange4,
+        exchange8,
+        add4,
+        add8,
     }
-    level
 }
 
-/// Every level that this processor has, with a name for messages.
-#[cfg(all(test, unix))]
-pub(super) fn levels() -> Vec<(&'static str, Level)> {
-    let best = level().0;
-    [("16 bytes", BYTES_16), ("32 bytes", BYTES_32), ("64 bytes", BYTES_64)]
+/// The best routines for this processor.
+pub(super) fn best() -> &'static Routines {
+    let tables = if has_64() {
+        &WITH_64
+    } else if has_32() {
+        &WITH_32
+    } else {
+        &WITH_16
+    };
+    &tables[usize::from(has_fast_rep_movsb())]
+}
+
+/// All that this processor can run, with names for messages.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Routines)> {
+    [("16 bytes", &WITH_16, true), ("32 bytes", &WITH_32, has_32()), ("64 bytes", &WITH_64, has_64())]
         .into_iter()
-        .filter(|(_, level)| level.0 <= best)
-        .collect()
+        .filter(|(_, _, has)| *has)
+        .flat_map(|(name, tables, _)| tables.iter().map(move |routines| (name, routines)))
+}
+
+fn has_32() -> bool {
+    is_x86_feature_detected!("avx")
+}
+
+/// The short vectors of AVX-512 came with the first processors on which its long ones are worth using.
+fn has_64() -> bool {
+    is_x86_feature_detected!("avx512vl")
 }
 
 /// Whether `rep movsb` keeps up with the loops. Intel's processors promise it by a flag. AMD's set the flag too, but some
@@ -551,17 +584,9 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`], and the handler is installed.
+/// As [`super::read`] or [`super::write`], and the handler is installed; `routines` are for this processor.
 #[inline]
-pub(super) unsafe fn copy(level: Level, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
-    let rep_from = REP_FROM.load(Ordering::Relaxed);
-    let end = view.wrapping_add(len);
-    match level {
-        // SAFETY: passed on; `level` came from the processor, which has these registers then.
-        BYTES_64 => unsafe { copy64(dst, src, len, rep_from, view, end) },
-        // SAFETY: passed on; `level` came from the processor, which has these registers then.
-        BYTES_32 => unsafe { copy32(dst, src, len, rep_from, view, end) },
-        // SAFETY: passed on; every processor has these registers.
-        _ => unsafe { copy16(dst, src, len, rep_from, view, end) },
-    }
+pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
+    // SAFETY: the same obligations, passed on.
+    unsafe { (routines.copy)(dst, src, len, routines.many, view, view.wrapping_add(len)) }
 }
