@@ -110,7 +110,7 @@ impl Step {
             }
             Step::Features => execute(cmd!(shell, "{cargo} test --workspace --all-features")),
             Step::Release => {
-                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
+                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests --examples"))
             }
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::CheckApple => foreign::lint("aarch64-apple-darwin", Scope::Everything),

@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<()> {
     // The flag only decides versions; what is built afterwards knows nothing of it.
     workspace::execute(cmd!(shell, "{cargo} generate-lockfile -Zdirect-minimal-versions").env("RUSTC_BOOTSTRAP", "1"))?;
     workspace::execute(cmd!(shell, "{cargo} check --package folio --all-features --locked"))?;
-    workspace::execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests"))
+    workspace::execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests --examples"))
 }
 
 /// The workspace's manifest with the library as the only member.

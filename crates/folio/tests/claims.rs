@@ -3,7 +3,7 @@
 //! A claim may be weakened freely and strengthened never without proof. The table of conversions stands here cell by cell,
 //! with the kind of the error where a cell refuses and the view that comes back, as it was.
 
-use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -471,7 +471,7 @@ mod linux {
         assert!(descriptor >= 0);
         // SAFETY: just made, and nobody else's.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });
-        std::io::Write::write_all(&mut &file, &vec![7; page_size()]).unwrap();
+        std::io::Write::write_all(&mut &file, &vec![7; folio::page_size()]).unwrap();
         seal(&file, seals).unwrap();
         file
     }
@@ -512,7 +512,7 @@ mod linux {
     fn map_if_safe_gives_a_map_that_nobody_can_write() {
         let file = sealed(libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK);
         let map = MmapOptions::new().map_if_safe(&file).unwrap();
-        assert_eq!(map[..], vec![7; page_size()]);
+        assert_eq!(map[..], vec![7; folio::page_size()]);
         let map = map.make_mut().unwrap_err().into_view();
         let part = MmapOptions::new().offset(5).len(10).map_if_safe(&file).unwrap();
         assert_eq!(part[..], [7; 10]);
@@ -589,7 +589,7 @@ mod linux {
                 let function = unsafe { std::mem::transmute::<*const u8, extern "C" fn() -> u32>(map.as_ptr()) };
                 function()
             };
-            let mut map = MmapMut::map_anon(page_size()).unwrap();
+            let mut map = MmapMut::map_anon(folio::page_size()).unwrap();
             map[..6].copy_from_slice(&code(42));
             let map = map.make_exec().unwrap();
             assert_eq!(maps::at(map.as_ptr()).unwrap().permissions, "r-xp");

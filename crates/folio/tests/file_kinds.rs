@@ -7,7 +7,6 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::Path;
 
 #[path = "support/kinds.rs"]
 mod kinds;
@@ -125,7 +124,7 @@ fn files_of_proc_are_refused() {
 #[test]
 fn files_of_sys_are_refused() {
     for path in ["/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/online", "/sys/kernel/notes"] {
-        if Path::new(path).exists() {
+        if std::path::Path::new(path).exists() {
             assert_refused_read_only(path);
         } else {
             skip("files_of_sys_are_refused", format_args!("no {path}"));

@@ -3,12 +3,12 @@
 //! Each test is a bug that a memory-map library had. On Linux a canary lies right before and right behind the mapping under
 //! test, or nothing at all, and `/proc/self/maps` says what is mapped.
 
-use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 use tempfile::TempDir;
 
@@ -593,7 +593,7 @@ mod linux {
         let (_dir, path) = file(8 * page);
         for round in 1..=32_u8 {
             let view = MmapViewSync::open_path(&path, Protection::ReadWrite).unwrap();
-            let barrier = Arc::new(Barrier::new(8));
+            let barrier = Arc::new(std::sync::Barrier::new(8));
             let threads: Vec<_> = view
                 .into_chunks(page)
                 .unwrap()
@@ -633,7 +633,7 @@ mod linux {
         let (_dir, path) = file(page_size());
         let handle = File::open(&path).unwrap();
         // SAFETY: nobody writes the file of this test while it is mapped.
-        let map = unsafe { Mmap::map(&handle) }.unwrap();
+        let map = unsafe { folio::Mmap::map(&handle) }.unwrap();
         let part = map.slice_ref(&map[10..20]).unwrap();
         let clone = part.clone();
         drop((map, part));

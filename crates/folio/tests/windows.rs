@@ -70,13 +70,13 @@ fn every_kind(options: &MmapOptions, path: &Path) -> Vec<(&'static str, io::Resu
         ("ReadExecute", look(options.map_view(&exec, Protection::ReadExecute))),
         // SAFETY: nobody else uses the file, and slices are not made of the maps.
         ("map", look(unsafe { options.map(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_mut", look(unsafe { options.map_mut(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_copy", look(unsafe { options.map_copy(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_copy_read_only", look(unsafe { options.map_copy_read_only(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_exec", look(unsafe { options.map_exec(&exec) })),
     ]
 }
@@ -201,7 +201,7 @@ fn protection_goes_back_and_forth() {
     let shared = unsafe { MmapMut::map_mut(&file) }.unwrap();
     // SAFETY: this map writes only private pages, and the other one's writes are over before they are read.
     let private = unsafe { MmapOptions::new().map_copy(&File::open(&path).unwrap()) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let lazy = unsafe { MmapOptions::new().map_copy_read_only(&File::open(&path).unwrap()) }.unwrap();
     assert_eq!(lazy.protection(), Protection::Read);
     let memory = MmapMut::map_anon(2 * page_size()).unwrap();

@@ -1,4 +1,5 @@
-//! Surviving: the file is cut short while a view of it lives, and reading on is an error instead of a signal.
+//! Surviving: the file is cut short while a view of it lives, and reading on is an error instead of a signal, by checked access
+//! and in a plain slice that is lent to a closure.
 
 use crate::report;
 use crate::sum;
@@ -22,10 +23,23 @@ pub(crate) fn and_read(file: &File) -> io::Result<()> {
     match Fault::of(&error) {
         Some(fault) if fault.offset == cut => report::say(&format!(
             "\n{} bytes, cut to {cut} under a live view: no signal, but an error.\n  \
-             {error}\n  Fault::of(&error): {fault:?}\n",
+             {error}\n  Fault::of(&error): {fault:?}",
             view.len(),
-        )),
+        ))
+        .and_then(|()| in_a_closure(&view, cut)),
         Some(fault) => Err(io::Error::other(format!("the file was cut at byte {cut}, and the error says {fault:?}"))),
         None => Err(error),
+    }
+}
+
+/// The same in a plain slice: `with_slice` lends one for the length of a closure. Where a page is lost zeros stand in for it, so
+/// that any code can run on to its end, and what it answers is dropped for the error.
+fn in_a_closure(view: &MmapViewSync, cut: usize) -> io::Result<()> {
+    // SAFETY: nobody writes this file, which has no name, while the closure reads; and the largest byte of some bytes is
+    // safe to look for, even if they turn into zeros meanwhile.
+    let largest = unsafe { view.with_slice(|bytes| bytes.iter().max().copied()) };
+    match largest.as_ref().err().and_then(Fault::of) {
+        Some(fault) if fault.offset == cut => report::say(&format!("  in a slice lent to a closure: {fault:?}\n")),
+        _ => Err(io::Error::other(format!("a slice of a file that was cut gave {largest:?}"))),
     }
 }

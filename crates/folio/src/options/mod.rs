@@ -132,7 +132,8 @@ impl MmapOptions {
     ///
     /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
     /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
-    /// nothing is kept unless it is asked for.
+    /// nothing is kept unless it is asked for. (On Linux the mapping itself refers to the open file that was mapped, so a
+    /// `flock` taken through that handle lasts as long as the mapping in any case.)
     ///
     /// # Platform-specific behaviour
     ///
@@ -345,7 +346,9 @@ impl MmapOptions {
             }
         }
         // Seals and fs-verity cannot be taken off again, so what was true above stays true.
-        let map: Mmap = self.file(file, Protection::Read, false, Claim::Immutable).map(View::first)?;
+        // A private mapping shows the same bytes, and kernels before Linux 6.7 refuse a shared one of what is sealed against
+        // writing.
+        let map: Mmap = self.file(file, Protection::Read, true, Claim::Immutable).map(View::first)?;
         if proof == sys::Proof::Sealed {
             map.touch_every_page()?;
         }

@@ -87,7 +87,8 @@ impl View<Shared> {
     /// Maps an entire file.
     ///
     /// The file may be closed afterwards: the mapping does not need it. No handle of it is kept, unless
-    /// [`MmapOptions::keep_file`] asks for it (or the system needs one to flush: see there), so file locks are untouched.
+    /// [`MmapOptions::keep_file`] asks for it (or the system needs one to flush: see there, also for what that means for file
+    /// locks).
     /// An empty file gives an empty view.
     ///
     /// # Errors

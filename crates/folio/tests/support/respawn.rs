@@ -5,6 +5,7 @@ use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const CASE: &str = "FOLIO_TEST_CASE";
@@ -23,17 +24,20 @@ pub(crate) fn case() -> Option<String> {
 /// and its options), empty for nothing.
 pub(crate) fn command(program: &[&str], test: &str, case: &str) -> Command {
     let own = env::current_exe().expect("the path of the running test");
-    let mut command = match program {
-        [] => Command::new(own),
-        [program, options @ ..] => {
-            let mut command = Command::new(program);
-            command.args(options).arg(own);
-            command
-        }
-    };
-    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    let runner = runner();
+    let mut words = program.iter().copied().chain(runner.split_whitespace()).map(Path::new).chain([own.as_path()]);
+    let mut command = Command::new(words.next().expect("at least the test itself"));
+    command.args(words).args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.env(CASE, case).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command
+}
+
+/// What cargo runs the tests with, if this is not a machine of their kind: an emulator and its options, from the variable
+/// that cargo has it from.
+fn runner() -> String {
+    let start = format!("CARGO_TARGET_{}_", env::consts::ARCH.to_uppercase());
+    let is_runner = |(name, _): &(String, String)| name.starts_with(&start) && name.ends_with("_RUNNER");
+    env::vars().find(is_runner).map(|(_, runner)| runner).unwrap_or_default()
 }
 
 /// How a child ended.
@@ -65,7 +69,7 @@ pub(crate) fn run(command: &mut Command) -> End {
     assert!(text.contains("running 1 test"), "the child ran another number of tests: {text}");
     for skipped in text.lines().filter(|line| line.starts_with("skipped: ")) {
         // Past the output capture, as in `support/skip.rs`.
-        let _ = writeln!(io::stderr(), "{skipped}");
+        let _ = io::stderr().write_all(format!("{skipped}\n").as_bytes());
     }
     match (output.status.signal(), output.status.success()) {
         (Some(signal), _) => End::Signal(signal),

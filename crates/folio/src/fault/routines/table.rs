@@ -3,6 +3,8 @@
 //! Code that is inlined into other crates finds them through the table that a prepared thread keeps a pointer to. It
 //! cannot name them: their symbols do not leave the linked module.
 
+#![forbid(unsafe_code)]
+
 use super::machine::{Add, Copy, Exchange, Load, Store};
 
 /// One routine for each kind of access, for a processor of a certain kind.

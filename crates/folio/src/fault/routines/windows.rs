@@ -4,6 +4,11 @@
 //! only on a page that could not be read in or reached, only for an instruction of a routine, and only at an address in
 //! the view's side, whose bounds the routine keeps in two fixed registers. Everything else goes on its way.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "registers are as wide as addresses on the architectures of the routines"
+)]
+
 use super::regions;
 use std::io;
 use std::ptr;

@@ -2,12 +2,6 @@
 
 #![allow(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_possible_wrap,
-    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
-)]
-#![allow(
-    clippy::cast_possible_truncation,
     reason = "registers are as wide as addresses on the architectures of the routines"
 )]
 
