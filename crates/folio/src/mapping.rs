@@ -186,7 +186,7 @@ impl Mapping {
     fn new_lent(&self, aside: Aside) -> io::Result<Box<Lent>> {
         let extent = Extent { base: self.base, len: self.mapped, page_size: self.page_size };
         // SAFETY: the range stays mapped as long as this value lives [M1], and the pages are given up before it is unmapped.
-        unsafe { lent::new(extent, self.protection.write(), aside) }.map(Box::new)
+        unsafe { lent::new(extent, aside) }.map(Box::new)
     }
 
     /// Has every page that is lost from now on stand in zeros for good.

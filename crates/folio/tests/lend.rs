@@ -113,6 +113,21 @@ fn bytes_written_to_a_lost_page_are_gone_and_others_stay() {
     assert_eq!((view.load::<u8>(page - 1).unwrap(), view.load::<u8>(page).unwrap()), (9, 0));
 }
 
+/// What a mapping allows can change between two closures: zeros that could not be written ended the process.
+#[test]
+fn a_mapping_that_was_made_writable_lends_slices_to_write() {
+    let page = folio::page_size();
+    let file = file(2);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    assert_eq!(sum_of(&view).unwrap(), 3 * page as u64);
+    // SAFETY: nobody else touches the file.
+    let mut view = unsafe { view.assume_exclusive() }.unwrap().into_view_sync();
+    file.set_len(page as u64).unwrap();
+    // SAFETY: nobody else touches the bytes.
+    assert_eq!(offset_of(unsafe { view.with_slice_mut(|bytes| bytes.fill(9)) }), page);
+    assert_eq!(view.load::<u8>(page - 1).unwrap(), 9);
+}
+
 /// The offset counts from the view, not from the mapping, and a page that the view shares with its neighbour counts from the
 /// view's first byte.
 #[test]

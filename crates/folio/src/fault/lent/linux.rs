@@ -15,8 +15,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 /// Where the pages of a mapping are, and where they go when they are set aside.
 pub(crate) struct System {
     extent: Extent,
-    /// Whether the page of zeros may be written.
-    writable: bool,
     aside: Aside,
     /// **[L2]** unless pages are dropped: a reservation of ours of `reserved` bytes, in which the page at `base + n` has its
     /// place at `places + n`; `places` is a multiple of the page size.
@@ -35,7 +33,7 @@ impl System {
     /// # Safety
     ///
     /// The extent is one [L1], as long as the returned value lives.
-    pub(crate) unsafe fn lent(extent: Extent, writable: bool, aside: Aside) -> io::Result<Lent> {
+    pub(crate) unsafe fn lent(extent: Extent, aside: Aside) -> io::Result<Lent> {
         let Extent { len, page_size, .. } = extent;
         let (reservation, places) = if aside == Aside::Dropped {
             (None, ptr::null_mut())
@@ -46,7 +44,7 @@ impl System {
             let skip = round_up(reservation.as_ptr().addr(), page_size).unwrap_or(0) - reservation.as_ptr().addr();
             (Some((reservation, reserved)), reservation.as_ptr().wrapping_add(skip))
         };
-        let system = System { extent, writable, aside, reservation, places };
+        let system = System { extent, aside, reservation, places };
         Ok(Pages::new(system, zeroed_words(len / page_size)))
     }
 
@@ -99,7 +97,7 @@ impl Exchange for System {
             Aside::Dropped => true,
         };
         // SAFETY: the page is in a living mapping [L1], and its bytes cannot be reached anyway.
-        set_aside && unsafe { put_zeros(self.at(page), self.extent.page_size, self.writable) }
+        set_aside && unsafe { put_zeros(self.at(page), self.extent.page_size) }
     }
 
     fn bring_back(&self, page: usize) -> bool {
@@ -160,14 +158,15 @@ fn reserve(len: usize) -> io::Result<NonNull<u8>> {
     NonNull::new(address.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-/// Replaces pages by private zeros. Async-signal-safe.
+/// Replaces pages by private zeros, which can be written whatever the mapping allows: it may be made writable while they
+/// are there. Async-signal-safe.
 ///
 /// # Safety
 ///
 /// As [`map_fixed`].
-unsafe fn put_zeros(at: *mut u8, len: usize, writable: bool) -> bool {
+unsafe fn put_zeros(at: *mut u8, len: usize) -> bool {
     // SAFETY: the same obligations, passed on.
-    unsafe { map_fixed(at, len, if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ }) }
+    unsafe { map_fixed(at, len, libc::PROT_READ | libc::PROT_WRITE) }
 }
 
 /// Replaces pages by private anonymous memory. Async-signal-safe: mmap(2) of the C libraries is the bare system call.

@@ -76,9 +76,9 @@ pub(crate) fn lend(lent: &Lent, start: usize, len: usize) -> Result<Guard<'_>, u
 /// # Safety
 ///
 /// The extent is one [L1], as long as the returned value lives.
-pub(crate) unsafe fn new(extent: Extent, writable: bool, aside: Aside) -> io::Result<Lent> {
+pub(crate) unsafe fn new(extent: Extent, aside: Aside) -> io::Result<Lent> {
     // SAFETY: the same obligations, passed on.
-    unsafe { System::lent(extent, writable, aside) }
+    unsafe { System::lent(extent, aside) }
 }
 
 /// Prepares the process and this thread for lending. `false` where slices cannot be lent and have to be copied.

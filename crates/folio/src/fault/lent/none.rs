@@ -13,7 +13,7 @@ impl System {
     /// # Safety
     ///
     /// None.
-    pub(crate) unsafe fn lent(_extent: Extent, _writable: bool, _aside: Aside) -> io::Result<Lent> {
+    pub(crate) unsafe fn lent(_extent: Extent, _aside: Aside) -> io::Result<Lent> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
