@@ -37,6 +37,10 @@ fn dropping_never_panics() {
 }
 
 #[cfg(target_os = "linux")]
+#[path = "support/skip.rs"]
+mod skip;
+
+#[cfg(target_os = "linux")]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
@@ -45,6 +49,7 @@ mod maps;
 #[cfg(target_os = "linux")]
 mod linux {
     use super::maps;
+    use super::skip::skip;
     use folio::{MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
     use std::fs::{self, File};
     use std::io::{self, ErrorKind};
@@ -282,8 +287,10 @@ mod linux {
     #[test]
     fn too_many_mappings_are_an_error_with_its_cause() {
         if limit() > 300_000 {
-            eprintln!("not tried: this system allows {} mappings", limit());
-            return;
+            return skip(
+                "linux::too_many_mappings_are_an_error_with_its_cause",
+                "this system allows too many mappings to try",
+            );
         }
         maps::in_child("linux::too_many_mappings_are_an_error_with_its_cause", || {
             let dir = tempfile::tempdir().unwrap();
@@ -308,8 +315,10 @@ mod linux {
     #[test]
     fn an_unmap_that_fails_gives_the_view_back_and_a_drop_that_fails_does_not_panic() {
         if limit() > 300_000 {
-            eprintln!("not tried: this system allows {} mappings", limit());
-            return;
+            return skip(
+                "linux::an_unmap_that_fails_gives_the_view_back_and_a_drop_that_fails_does_not_panic",
+                "this system allows too many mappings to try",
+            );
         }
         maps::in_child("linux::an_unmap_that_fails_gives_the_view_back_and_a_drop_that_fails_does_not_panic", || {
             let dir = tempfile::tempdir().unwrap();
@@ -353,8 +362,10 @@ mod linux {
     #[test]
     fn a_protection_change_that_fails_gives_the_view_back() {
         if limit() > 300_000 {
-            eprintln!("not tried: this system allows {} mappings", limit());
-            return;
+            return skip(
+                "linux::a_protection_change_that_fails_gives_the_view_back",
+                "this system allows too many mappings to try",
+            );
         }
         maps::in_child("linux::a_protection_change_that_fails_gives_the_view_back", || {
             let dir = tempfile::tempdir().unwrap();
