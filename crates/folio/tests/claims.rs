@@ -3,7 +3,7 @@
 //! A claim may be weakened freely and strengthened never without proof. The table of conversions stands here cell by cell,
 //! with the kind of the error where a cell refuses and the view that comes back, as it was.
 
-use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -465,6 +465,7 @@ mod maps;
 mod linux {
     use super::skip::skip;
     use super::*;
+    use folio::page_size;
     use std::ffi::{CStr, c_int, c_long};
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 

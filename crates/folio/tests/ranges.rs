@@ -3,12 +3,12 @@
 //! Each test is a bug that a memory-map library had. On Linux a canary lies right before and right behind the mapping under
 //! test, or nothing at all, and `/proc/self/maps` says what is mapped.
 
-use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 use tempfile::TempDir;
 
@@ -389,6 +389,8 @@ mod maps;
 mod linux {
     use super::maps::{self, Canaries};
     use super::*;
+    use folio::Mmap;
+    use std::sync::Barrier;
 
     /// `len` bytes at `offset` of a file of `pages` pages in a shared mapping that can be written, between two canaries.
     fn shared(path: &PathBuf, offset: usize, len: usize) -> (MmapViewSync, Canaries) {
