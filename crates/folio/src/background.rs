@@ -6,7 +6,7 @@ use crate::sys;
 use std::collections::VecDeque;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -36,9 +36,20 @@ struct Jobs {
 /// parent's queue but not the thread, and perhaps a lock that nobody will open: it begins with none.
 static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 
+/// How often this process is a child of one that uses this library: 0 in the first.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+
 /// Called in a child made by `fork`.
 extern "C" fn forget() {
     CURRENT.store(ptr::null_mut(), Ordering::Relaxed);
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How often the process has become another one by `fork`, counted from the first call on.
+pub(crate) fn forks() -> usize {
+    // Where it cannot be counted there is nothing to tell apart, or no memory; the next call tries again.
+    let _ = sys::on_fork(forget);
+    FORKS.load(Ordering::Relaxed)
 }
 
 impl Queue {

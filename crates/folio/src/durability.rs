@@ -25,11 +25,13 @@ impl<A: Access> View<A> {
     /// | Linux, Android | `msync(MS_SYNC)`, which runs the file system's `fsync` over the range |
     /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
     /// | BSD, illumos | `msync(MS_SYNC)` |
+    /// | Windows | `FlushViewOfFile`, again for up to half a second if others are writing the same pages, then `FlushFileBuffers` of the kept file, which writes its other bytes and its metadata too |
     ///
     /// # Errors
     ///
     /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
-    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew. (A failure
+    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew, and a flush
+    /// that went well waits for those of the same mapping that are under way, which may have been told of its pages. (A failure
     /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
     /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
     /// written to it since is in no file.
@@ -74,6 +76,7 @@ impl<A: Access> View<A> {
     /// |---|---|---|
     /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
+    /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     ///
     /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
     /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
@@ -103,8 +106,8 @@ impl<A: Access> View<A> {
         self.nothing_lost(offset, len)
     }
 
-    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. A private or
-    /// read-only mapping that keeps its file has the file's metadata written; one that keeps none has nothing to write.
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
+    /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
     ///
     /// # Errors
     ///

@@ -42,6 +42,8 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("data");
 //! let view = MmapViewSync::create_new(&path, 4 * folio::page_size())?;
+//! # // Windows refuses that.
+//! # if cfg!(windows) { return std::io::Result::Ok(()) }
 //! std::fs::OpenOptions::new().write(true).open(&path)?.set_len(0)?;
 //!
 //! let error = view.write_all_at(b"too late", 100).unwrap_err();
@@ -83,8 +85,8 @@
 //!
 //! # Platforms
 //!
-//! Linux and Android, macOS and its relatives, the BSDs and illumos have a backend of their own. On a platform without one
-//! everything compiles, and mapping gives [`Unsupported`](std::io::ErrorKind::Unsupported).
+//! Linux and Android, macOS and its relatives, the BSDs and illumos, and Windows (10 and later) have a backend of their own.
+//! On a platform without one everything compiles, and mapping gives [`Unsupported`](std::io::ErrorKind::Unsupported).
 //!
 //! # Features
 //!
@@ -102,6 +104,7 @@ mod background;
 mod durability;
 mod error;
 pub mod fault;
+mod flushes;
 mod mapping;
 mod options;
 mod protection;

@@ -3,6 +3,7 @@
 use crate::Protection;
 use crate::background;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
+use crate::flushes::Flushes;
 use crate::range::pages_around;
 use crate::sys;
 use std::io;
@@ -30,6 +31,8 @@ pub(crate) struct Mapping {
     base: NonNull<u8>,
     /// See [M1]: bytes, a multiple of `page_size`.
     mapped: usize,
+    /// The call that made the range.
+    source: sys::Source,
     /// The contents are `lead .. lead + len` of the range, and lie inside it: **[M3]** `lead + len <= mapped`, or
     /// both are 0; `len <= isize::MAX`.
     lead: usize,
@@ -62,6 +65,8 @@ pub(crate) struct Mapping {
     lent: OnceLock<Box<Lent>>,
     /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
     failed: OnceLock<i32>,
+    /// Those under way, any of which may be told the failure of another's pages.
+    flushes: Flushes,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -75,6 +80,8 @@ unsafe impl Sync for Mapping {}
 pub(crate) struct Parts {
     /// Address and length as the backend's mapping call took and gave them; `None` for a mapping without bytes.
     pub(crate) range: Option<(NonNull<u8>, usize)>,
+    /// Which mapping call that was.
+    pub(crate) source: sys::Source,
     /// Where the contents start in the range, in bytes.
     pub(crate) lead: usize,
     /// Length of the contents in bytes.
@@ -97,15 +104,16 @@ impl Mapping {
     ///
     /// # Safety
     ///
-    /// `parts.range` is a mapping that the backend made with just this length, a multiple of `parts.page_size`, which
-    /// nobody else unmaps; `lead + len` is not above that length, and `len` not above `isize::MAX`; without a range both
-    /// are 0. The claim holds.
+    /// `parts.range` is a mapping that the backend's call for `parts.source` made with just this length, a multiple of
+    /// `parts.page_size`, which nobody else unmaps; `lead + len` is not above that length, and `len` not above
+    /// `isize::MAX`; without a range both are 0. The claim holds.
     pub(crate) unsafe fn new(parts: Parts) -> Mapping {
         let (base, mapped) = parts.range.unwrap_or_else(|| (nowhere(parts.page_size), 0));
         debug_assert!(parts.lead + parts.len <= mapped && mapped % parts.page_size == 0);
         Mapping {
             base,
             mapped,
+            source: parts.source,
             lead: parts.lead,
             len: parts.len,
             page_size: parts.page_size,
@@ -121,6 +129,7 @@ impl Mapping {
             watch: None,
             lent: OnceLock::new(),
             failed: OnceLock::new(),
+            flushes: Flushes::default(),
         }
     }
 
@@ -260,21 +269,15 @@ impl Mapping {
         self.protect(self.writable)
     }
 
-    /// Unmaps, and says what the system said. On failure the mapping is as before.
-    pub(crate) fn unmap(mut self) -> Result<(), (io::Error, Mapping)> {
-        match self.unmap_in_place() {
-            Ok(()) => Ok(()),
-            Err(error) => Err((error, self)),
-        }
-    }
-
-    fn unmap_in_place(&mut self) -> io::Result<()> {
+    /// Unmaps, and says what the system said. On failure the mapping is as before; otherwise the only thing left to do with
+    /// this value is to drop it.
+    pub(crate) fn unmap(&mut self) -> io::Result<()> {
         if self.mapped > 0 {
             // No handler may take a fault at these addresses for ours from here on.
             let watched = self.watch.take().is_some();
-            // SAFETY: the range is exactly what the backend mapped [M1], and with this value the last view goes: nobody is
-            // left who could use it.
-            let result = unsafe { sys::unmap(self.base, self.mapped) };
+            // SAFETY: the range is exactly what the backend mapped [M1] from this source, and with this value the last view
+            // goes: nobody is left who could use it.
+            let result = unsafe { sys::unmap(self.base, self.mapped, self.source) };
             match result {
                 Ok(()) => self.mapped = 0,
                 Err(_) if watched => self.watch(),
@@ -296,10 +299,13 @@ impl Mapping {
         if !self.writes_file() || len == 0 {
             return Ok(None);
         }
-        match self.failed.get() {
-            Some(&code) => Err(io::Error::from_raw_os_error(code)),
-            None => Ok(Some(self.pages_of(offset, len))),
-        }
+        self.no_failure()?;
+        Ok(Some(self.pages_of(offset, len)))
+    }
+
+    /// The error of an earlier failure, if there was one.
+    fn no_failure(&self) -> io::Result<()> {
+        self.failed.get().map_or(Ok(()), |&code| Err(io::Error::from_raw_os_error(code)))
     }
 
     /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
@@ -326,7 +332,8 @@ impl Mapping {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset)))
+        self.flushes.run(|| self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset))))?;
+        self.no_failure()
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
@@ -343,8 +350,11 @@ impl Mapping {
 
     /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
+        if !self.writes_file() {
+            return Ok(());
+        }
         let Some((file, _)) = &self.file else {
-            if !self.writes_file() || self.len == 0 {
+            if self.len == 0 {
                 return Ok(());
             }
             return Err(io::Error::new(
@@ -353,14 +363,15 @@ impl Mapping {
             ));
         };
         self.flush(self.lead, self.len)?;
-        self.remember(sys::sync_all(sys::file_ref(file)))
+        self.flushes.run(|| self.remember(sys::sync_all(sys::file_ref(file))))?;
+        self.no_failure()
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
-        let _ = self.unmap_in_place();
+        let _ = self.unmap();
     }
 }
 

@@ -9,7 +9,7 @@
 /// | `Read` | yes | no | no | | reading |
 /// | `ReadWrite` | yes | yes | no | yes | reading and writing |
 /// | `ReadCopy` | yes | yes | no | no | reading |
-/// | `ReadExecute` | yes | no | yes | | reading, on a file system not mounted `noexec` |
+/// | `ReadExecute` | yes | no | yes | | reading, on a file system not mounted `noexec`; on Windows executing too |
 ///
 /// # Examples
 ///

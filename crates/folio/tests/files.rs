@@ -323,7 +323,7 @@ fn a_file_open_for_writing_only_is_not_mapped_at_all() {
 
 /// memmap2's `make_mut` made a second, writing owner of what another map hands out as an unchanging slice.
 #[test]
-fn the_map_of_a_read_only_file_does_not_become_writable_and_comes_back() {
+fn a_map_for_reading_does_not_become_writable_and_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, pattern(100)).unwrap();
@@ -346,6 +346,16 @@ fn the_map_of_a_read_only_file_does_not_become_writable_and_comes_back() {
     assert_eq!(view.write_all_at(b"x", 0).unwrap_err().kind(), ErrorKind::PermissionDenied);
     assert_eq!(view.store(0, 1_u64).unwrap_err().kind(), ErrorKind::PermissionDenied);
     assert_shows(&view, &pattern(100));
+
+    // Nor does the map of a file that may be written: there could be another one, whose slices would change.
+    let writable = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    // SAFETY: nobody writes the file while the maps live.
+    let map = unsafe { Mmap::map(&writable) };
+    // SAFETY: as in the call above.
+    let other = unsafe { Mmap::map(&writable) };
+    let failed = map.unwrap().make_mut().unwrap_err();
+    assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(failed.into_view()[..], other.unwrap()[..]);
 
     // A private copy belongs to nobody else, so it may be written whatever the file allows.
     // SAFETY: nobody writes the file while the map lives.

@@ -318,7 +318,40 @@ fn limit_files() {
     assert_ne!(unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) }, libc::SIG_ERR);
 }
 
-/// The clean-up after a failed call sets the error number anew, and its success was reported as "Success (os error 0)".
+/// Makes it an error for this thread to shorten or remove a file.
+fn forbid_clean_up() {
+    const SHORTEN: &[libc::c_long] = &[
+        libc::SYS_ftruncate,
+        #[cfg(target_pointer_width = "32")]
+        libc::SYS_ftruncate64,
+    ];
+    const REMOVE: &[libc::c_long] = &[
+        libc::SYS_unlinkat,
+        #[cfg(not(any(target_arch = "aarch64", target_arch = "riscv64", target_arch = "loongarch64")))]
+        libc::SYS_unlink,
+    ];
+    let op = |code: u32, value: u32, skip: u8| libc::sock_filter {
+        code: code.try_into().unwrap(),
+        jt: 0,
+        jf: skip,
+        k: value,
+    };
+    // Loads the number of the call; if it is one of these, the answer is EPERM, or else the call is made.
+    let mut filter = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for &number in SHORTEN.iter().chain(REMOVE) {
+        filter.push(op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number.try_into().unwrap(), 1));
+        filter.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs(), 0));
+    }
+    filter.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
+    let program = libc::sock_fprog { len: filter.len().try_into().unwrap(), filter: filter.as_mut_ptr() };
+    // SAFETY: the call takes numbers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    // SAFETY: the program points to a filter of its length, which the kernel copies.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// The clean-up after a failed call sets the error number anew: to what it ran into itself, or to "Success".
 #[test]
 fn the_error_reported_is_that_of_the_call_that_failed() {
     const TEST: &str = "the_error_reported_is_that_of_the_call_that_failed";
@@ -332,11 +365,26 @@ fn the_error_reported_is_that_of_the_call_that_failed() {
     for dir in [Some(ordinary.path()), mount.as_ref().map(Mount::path)].into_iter().flatten() {
         let path = dir.join("file");
         fs::write(&path, b"bytes").unwrap();
-        let result = MmapOptions::new().len(1 << 20).allocate().map_view(open(&path), Protection::ReadWrite);
-        assert_eq!(result.unwrap_err().kind(), ErrorKind::FileTooLarge);
+        let new = dir.join("new");
+        let allocate = || MmapOptions::new().len(1 << 20).allocate().map_view(open(&path), Protection::ReadWrite);
+        let create = || MmapViewSync::create_new(&new, 1 << 20);
+
+        assert_eq!(allocate().unwrap_err().kind(), ErrorKind::FileTooLarge);
         assert_eq!(fs::read(&path).unwrap(), b"bytes");
-        assert_eq!(MmapViewSync::create_new(dir.join("new"), 1 << 20).unwrap_err().kind(), ErrorKind::FileTooLarge);
-        assert!(!dir.join("new").exists());
+        assert_eq!(create().unwrap_err().kind(), ErrorKind::FileTooLarge);
+        assert!(!new.exists());
+
+        // On a thread, so that what the test leaves behind can be cleaned up.
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                forbid_clean_up();
+                assert_eq!(fs::remove_file(&path).unwrap_err().kind(), ErrorKind::PermissionDenied);
+                assert_eq!(open(&path).set_len(1).unwrap_err().kind(), ErrorKind::PermissionDenied);
+                assert_eq!(allocate().unwrap_err().kind(), ErrorKind::FileTooLarge);
+                assert_eq!(create().unwrap_err().kind(), ErrorKind::FileTooLarge);
+            });
+        });
+        assert!(new.exists());
     }
 }
 

@@ -93,7 +93,7 @@ fn letting_others_in_ends_the_claim_on_the_file() {
 /// What was vouched for was the view, not what lies around it.
 #[test]
 fn an_assumption_does_not_widen() {
-    let view = MmapViewSync::open(&file(&[0; 100]), Protection::ReadWrite).unwrap();
+    let view = MmapViewSync::open(file(&[0; 100]), Protection::ReadWrite).unwrap();
     let (head, tail) = view.split_at(50).unwrap();
     drop(tail);
     // SAFETY: nobody else has the file.

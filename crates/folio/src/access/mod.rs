@@ -49,7 +49,7 @@ impl<A: Access> View<A> {
     /// The number whose bytes, in the order of this machine, are at `offset`.
     ///
     /// `offset` need not be a multiple of anything. If the address is a multiple of the number's size, and that is not above
-    /// [`fault::ATOMIC_WIDTH`](crate::fault::ATOMIC_WIDTH), it is a single access of the machine: relaxed, and never torn.
+    /// [`fault::ATOMIC_WIDTH`], it is a single access of the machine: relaxed, and never torn.
     ///
     /// # Errors
     ///

@@ -271,6 +271,7 @@ fn words_stop_at_the_first_lost_byte_and_touch_nothing_else() {
 }
 
 #[test]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one obligation for all of them")]
 fn atomic_accesses_answer_what_was_there_or_a_fault() {
     let arena = Arena::new(Loss::PastEnd);
     let here = arena.at(arena.lost.0 - 8);

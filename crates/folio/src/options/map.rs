@@ -6,7 +6,7 @@ use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::{Claim, Mapping, Parts};
 use crate::range::round_up;
-use crate::sys::{self, FileKind, MapFlags};
+use crate::sys::{self, FileKind, MapFlags, Source};
 use std::io;
 
 impl MmapOptions {
@@ -85,6 +85,7 @@ impl MmapOptions {
         let mapping = unsafe {
             Mapping::new(Parts {
                 range,
+                source: Source::File,
                 lead,
                 len,
                 page_size: info.page_size,
@@ -116,6 +117,7 @@ impl MmapOptions {
         Ok(unsafe {
             Mapping::new(Parts {
                 range,
+                source: Source::Memory,
                 lead: 0,
                 len,
                 page_size,

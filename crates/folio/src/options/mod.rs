@@ -94,6 +94,9 @@ impl MmapOptions {
     /// # Platform-specific behaviour
     ///
     /// A page that the file's end lies in shows zeros behind the end; what is written there is lost (mmap(2)).
+    ///
+    /// On Windows that page is the last one there can be: a view that reaches further gives
+    /// [`Unsupported`](io::ErrorKind::Unsupported), because the system would make the file longer instead.
     pub fn allow_past_end(&mut self) -> &mut Self {
         self.allow_past_end = true;
         self
@@ -113,10 +116,11 @@ impl MmapOptions {
     /// | Linux, Android | `fallocate` |
     /// | macOS, iOS | `fcntl(F_PREALLOCATE)` and `ftruncate` for what lies behind the end of the file; holes inside give [`Unsupported`](io::ErrorKind::Unsupported) |
     /// | FreeBSD | `posix_fallocate` |
+    /// | Windows | a section of the new length (`CreateFileMapping`), for which the file system takes the clusters; sparse and compressed files go by the next paragraph |
     ///
     /// Where a system or a file system has no such call, zeros are written behind the end of the file; if the file has holes
-    /// inside, the error is [`Unsupported`](io::ErrorKind::Unsupported). A copy-on-write file system (btrfs, ZFS, APFS) may
-    /// need new blocks for a write all the same.
+    /// inside, the error is [`Unsupported`](io::ErrorKind::Unsupported). A copy-on-write file system (btrfs, ZFS, APFS, ReFS)
+    /// and a compressed file may need new blocks for a write all the same.
     #[doc(alias = "fallocate")]
     pub fn allocate(&mut self) -> &mut Self {
         self.allocate = true;
@@ -132,7 +136,8 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// On macOS and iOS flushing needs the file, so mappings that write to it always keep one.
+    /// On macOS, iOS and Windows flushing needs the file, so mappings that write to it always keep one. On Windows the locks
+    /// of `LockFileEx` belong to the open file, as those of `flock` do, and last until the duplicate is closed too.
     pub fn keep_file(&mut self) -> &mut Self {
         self.keep_file = true;
         self
@@ -143,7 +148,7 @@ impl MmapOptions {
     /// # Platform-specific behaviour
     ///
     /// A hint: `MAP_POPULATE` on Linux (the call succeeds also when pages could not be brought in), `MAP_PREFAULT_READ` on
-    /// FreeBSD; nothing elsewhere.
+    /// FreeBSD; `PrefetchVirtualMemory` on Windows, for files; nothing elsewhere.
     pub fn populate(&mut self) -> &mut Self {
         self.populate = true;
         self
@@ -154,7 +159,8 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// `MAP_NORESERVE` on Linux, macOS and iOS; nothing elsewhere.
+    /// `MAP_NORESERVE` on Linux, macOS and iOS; nothing elsewhere. Windows accounts for every page that may become private
+    /// when it maps them, and gives [`OutOfMemory`](io::ErrorKind::OutOfMemory) then rather than a signal later.
     #[doc(alias = "MAP_NORESERVE")]
     pub fn no_reserve_swap(&mut self) -> &mut Self {
         self.no_reserve_swap = true;
@@ -180,8 +186,14 @@ impl MmapOptions {
     /// # Platform-specific behaviour
     ///
     /// `MAP_HUGETLB` on Linux. If the pool has too few pages the last call gives the system's error,
-    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory). On other systems it gives [`Unsupported`](io::ErrorKind::Unsupported).
-    #[doc(alias = "MAP_HUGETLB")]
+    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory).
+    ///
+    /// `MEM_LARGE_PAGES` on Windows, of the one size that it has (`GetLargePageMinimum`, 2 MiB on x86-64). The process must have
+    /// the right to lock pages (`SeLockMemoryPrivilege`) and have enabled it, or the last call gives the system's error
+    /// (`ERROR_PRIVILEGE_NOT_HELD`).
+    ///
+    /// On other systems it gives [`Unsupported`](io::ErrorKind::Unsupported).
+    #[doc(alias = "MAP_HUGETLB", alias = "MEM_LARGE_PAGES")]
     pub fn huge(&mut self, page_bits: Option<u8>) -> &mut Self {
         self.huge = Some(page_bits);
         self
@@ -235,9 +247,15 @@ impl MmapOptions {
 
     /// Maps a file for reading and executing.
     ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Windows the file must be open for executing too: by `OpenOptionsExt::access_mode(GENERIC_READ | GENERIC_EXECUTE)`, or
+    /// use [`open_path`](View::open_path), which opens it so. What is mapped is the file's bytes, not a program's image.
+    ///
     /// # Errors
     ///
-    /// See [`MmapOptions`]; [`PermissionDenied`](io::ErrorKind::PermissionDenied) also for a file system mounted `noexec`.
+    /// See [`MmapOptions`]; [`PermissionDenied`](io::ErrorKind::PermissionDenied) also for a file system mounted `noexec`, and
+    /// on Windows for a file that is not open for executing.
     ///
     /// # Safety
     ///
@@ -352,8 +370,7 @@ impl MmapOptions {
         if !kind.is_file() {
             map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
         }
-        let file = fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)?;
-        let file = sys::file_of(file);
+        let file = sys::file_of(sys::open(path, protection)?);
         let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
         Ok(View::first(mapping.keep(file)))
     }

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`AsFile`] | the public, sealed bound by which files come in |
 //! | [`File`], [`FileRef`] | an owned and a borrowed handle of a file; [`duplicate`] makes the first from the second |
+//! | [`open`] | an existing file, open for what a mapping of the given protection needs |
 //! | [`page_size`], [`granularity`] | bytes per page; what offsets of mappings must be a multiple of; powers of two |
 //! | [`huge_page_size`] | bytes per huge page for the size that [`MmapOptions::huge`](crate::MmapOptions::huge) names |
 //! | [`inspect`] | length, kind and page size of an open file |
@@ -38,29 +39,34 @@
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
 //!
 //! Paging, locks, residency and growth join this table with their layers; they get the same kind of arguments.
-//! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true, and
-//! [`unmap`] takes a view address whose length the system knows by itself.
+//! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true,
+//! [`map_file`] refuses pages behind the end of the file, and [`unmap`] makes one call for a file and another for memory, which
+//! is why it is told the [`Source`].
 //!
 //! To add a platform: write a module with these names, add it to the ladder below, and run `cargo xtask cross`.
 
 use crate::Protection;
-use std::io;
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
 use unix as backend;
 
-#[cfg(not(unix))]
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as backend;
+
+#[cfg(not(any(unix, windows)))]
 mod unsupported;
-#[cfg(not(unix))]
+#[cfg(not(any(unix, windows)))]
 use unsupported as backend;
 
 pub use backend::AsFile;
 pub(crate) use backend::{
     File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
-    file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, page_size,
-    probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
+    file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
+    page_size, probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
     without_signals, write_at,
 };
 
@@ -105,6 +111,15 @@ pub(crate) struct MapFlags {
     pub(crate) huge: Option<Option<u8>>,
 }
 
+/// Which call made a mapping: some systems take the two kinds back by different calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// [`map_file`].
+    File,
+    /// [`map_anonymous`].
+    Memory,
+}
+
 /// What [`allocate`] could do.
 #[allow(dead_code, reason = "the contract's words: not every backend says each")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,13 +155,13 @@ pub(crate) enum Proof {
 }
 
 /// The error of everything that needs an operating system where there is none that folio knows.
-#[cfg(not(unix))]
-pub(crate) fn unsupported() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "folio has no backend for this platform")
+#[cfg(not(any(unix, windows)))]
+pub(crate) fn unsupported() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::Unsupported, "folio has no backend for this platform")
 }
 
 /// Turns the `0` or `-1` of a system call into a result. Call it at once: it reads the last error.
 #[cfg(unix)]
-pub(crate) fn zero_or_errno(result: i32) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+pub(crate) fn zero_or_errno(result: i32) -> std::io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }

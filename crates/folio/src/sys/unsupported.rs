@@ -2,9 +2,10 @@
 //!
 //! No mapping can be made here, so the functions that work on one are never reached; they answer the same error.
 
-use super::{Allocated, FileInfo, FileKind, MapFlags, Proof, Started, unsupported};
+use super::{Allocated, FileInfo, FileKind, MapFlags, Proof, Source, Started, unsupported};
 use crate::Protection;
 use std::io;
+use std::path::Path;
 use std::ptr::NonNull;
 
 /// A file that can be mapped. On this platform nothing can; the bound is here so that programs compile.
@@ -45,6 +46,10 @@ pub(crate) fn file_of(file: std::fs::File) -> File {
 
 pub(crate) fn duplicate(file: FileRef<'_>) -> io::Result<File> {
     file.try_clone()
+}
+
+pub(crate) fn open(_path: &Path, _protection: Protection) -> io::Result<std::fs::File> {
+    Err(unsupported())
 }
 
 /// There are no pages; this is a size that every rounding can live with.
@@ -103,7 +108,7 @@ pub(crate) fn probe_mappable(_file: FileRef<'_>, _page_size: usize, _flags: &Map
     Err(unsupported())
 }
 
-pub(crate) unsafe fn unmap(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
+pub(crate) unsafe fn unmap(_address: NonNull<u8>, _len: usize, _source: Source) -> io::Result<()> {
     Err(unsupported())
 }
 

@@ -202,7 +202,8 @@ impl<A: Access> View<A> {
     /// The view is in the error, unharmed.
     ///
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
-    /// - The error of `munmap`, which is documented for invalid arguments and for a process with too many mappings.
+    /// - The error of `munmap`, which is documented for invalid arguments and for a process with too many mappings
+    ///   (`UnmapViewOfFile` and `VirtualFree` on Windows).
     ///
     /// # Examples
     ///

@@ -54,8 +54,9 @@ impl View<Exclusive> {
     /// # Errors
     ///
     /// As [`make_read_only`](Self::make_read_only); [`PermissionDenied`](io::ErrorKind::PermissionDenied) also where the
-    /// system forbids memory that has been written to be executed (SELinux, hardened Apple processes), or the file system is
-    /// mounted `noexec`.
+    /// system forbids memory that has been written to be executed (SELinux, hardened Apple processes, Windows processes
+    /// under arbitrary code guard), the file system is mounted `noexec`, or, on Windows, the view is of a file: such pages can
+    /// be executed only if they were [mapped](crate::MmapOptions::map_exec) for it.
     pub fn make_exec(self) -> Result<View<Immutable>, ViewError<Self>> {
         Ok(self.protected(Protection::ReadExecute)?.freeze())
     }

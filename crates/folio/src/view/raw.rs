@@ -77,7 +77,7 @@ pub(crate) mod sealed {
 ///
 /// A view is three words, and so is its `Option`. Taking one apart and joining it again moves no address, makes no
 /// system call and copies nothing: a piece costs one increment of the mapping's owner count. The mapping goes, by one
-/// `munmap` (`UnmapViewOfFile` on Windows), with its last view, on whatever thread that happens to be; a flush of it that
+/// `munmap` (`UnmapViewOfFile` or `VirtualFree` on Windows), with its last view, on whatever thread that happens to be; a flush of it that
 /// runs in the background keeps it until it is done.
 pub struct View<A: Access> {
     /// **[V0]** keeps the mapping of `ptr` alive.
@@ -204,18 +204,10 @@ impl<A: Access> View<A> {
 
     /// Unmaps the mapping of its only view.
     pub(super) fn unmap_only(mut self) -> Result<(), (io::Error, View<A>)> {
-        if let Err(error) = self.only_owner() {
-            return Err((error, self));
+        match self.only_owner().and_then(Mapping::unmap) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, self)),
         }
-        let View { mapping, ptr, len, access } = self;
-        let (error, mapping) = match Arc::try_unwrap(mapping) {
-            Ok(mapping) => match mapping.unmap() {
-                Ok(()) => return Ok(()),
-                Err((error, mapping)) => (error, Arc::new(mapping)),
-            },
-            Err(mapping) => (not_unique(), mapping),
-        };
-        Err((error, View { mapping, ptr, len, access }))
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {

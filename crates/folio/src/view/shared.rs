@@ -107,6 +107,13 @@ impl View<Shared> {
     ///
     /// The file is opened for reading, and for writing too for [`Protection::ReadWrite`]; it is neither created nor cut.
     ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Windows the file is opened so that others may read, write, rename and delete it. As long as any view of a file lives,
+    /// [`open`](View::open)'s too, the system refuses to cut it short (`ERROR_USER_MAPPED_FILE`), and, depending on its version
+    /// and the file system, to delete it or to put another one in its place. All of that succeeds as soon as the last
+    /// view is gone.
+    ///
     /// # Errors
     ///
     /// Those of opening the file, and those of [`open`](View::open).

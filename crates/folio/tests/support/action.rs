@@ -48,12 +48,13 @@ fn note_call() {
 pub(crate) extern "C" fn with_three(_: c_int, info: *mut siginfo_t, context: *mut c_void) {
     note_call();
     assert!(!context.is_null());
-    // SAFETY: the kernel gives a valid pointer, and the signals that the tests raise come with an address.
-    ADDRESS.store(unsafe { (*info).si_addr() }.addr(), SeqCst);
-    // SAFETY: as in the call above.
-    CODE.store(unsafe { (*info).si_code }, SeqCst);
-    // SAFETY: as above; only looked at for signals that were sent.
-    SENDER.store(unsafe { (*info).si_pid() }, SeqCst);
+    // SAFETY: the kernel gives a valid pointer, which nobody else has.
+    let info = unsafe { &*info };
+    // SAFETY: the signals that the tests raise come with an address.
+    ADDRESS.store(unsafe { info.si_addr() }.addr(), SeqCst);
+    CODE.store(info.si_code, SeqCst);
+    // SAFETY: any bits are a number; it is only looked at for signals that were sent.
+    SENDER.store(unsafe { info.si_pid() }, SeqCst);
     repair();
 }
 

@@ -2,6 +2,7 @@
 //! test of the same binary, started again with the case to run in its environment.
 
 use std::env;
+use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
@@ -36,7 +37,7 @@ pub(crate) fn command(program: &[&str], test: &str, case: &str) -> Command {
 }
 
 /// How a child ended.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(crate) enum End {
     /// It ran to its end and every assertion in it held.
     Passed,
@@ -44,6 +45,17 @@ pub(crate) enum End {
     Failed(String),
     /// A signal ended it.
     Signal(i32),
+}
+
+impl fmt::Debug for End {
+    /// With what the child printed as it stands.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Passed => f.write_str("Passed"),
+            End::Failed(text) => write!(f, "Failed, and printed\n{text}"),
+            End::Signal(signal) => write!(f, "Signal({signal})"),
+        }
+    }
 }
 
 /// Runs a child, and says how it ended.

@@ -1,12 +1,21 @@
 //! Plain slices for the length of a closure, over pages that may be lost meanwhile.
 //!
-//! The range that a closure uses stands in a [table](table) that the signal handler looks into. A page of it that cannot be
+//! The range that a closure uses stands in a [`table`] that the signal handler looks into. A page of it that cannot be
 //! reached is set aside, zeros take its place, and the closure goes on; its result is discarded for an error. When no
 //! closure uses the page any more it is brought back, and is what it was: lost while the file is short, data when it is long
 //! again. [`pages`] holds the rules by which all other access keeps from taking those zeros for data.
 //!
 //! On Linux, with the routines' handler. Elsewhere, and with kernel copies, [`View::with_slice`](crate::View::with_slice)
 //! lends a checked copy instead, and nothing of this is used.
+
+#![cfg_attr(
+    not(all(
+        any(target_os = "linux", target_os = "android"),
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+    )),
+    allow(dead_code, reason = "compiled everywhere, so that it stays one piece; used where pages can be exchanged")
+)]
 
 mod extent;
 mod guard;

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | `x0` | where to store (a copy), or the view's side (everything else) |
 //! | `x1` | where to load from (a copy), or the operand |
-//! | `x2` | bytes still to copy, or the second operand |
-//! | `x3`, `x4` | first byte and end of the view's side: the handler compares the fault's address with them |
+//! | `x2` | bytes to copy, or the second operand |
+//! | `x3`, `x4` | first byte and end of the view's side: the handler compares the fault's address with them, and moves the end to it |
 //! | `x0` | afterwards: the bytes that a copy left, or the value |
 //! | `x1` | afterwards: 0 when a single access was made, 1 when it was not |
 //!
@@ -217,36 +217,33 @@ routines! {{
         "mov x0, #0",
         "ret",
 
-        // After a fault: bring `x0`, `x1` and `x2` to what is left.
+        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy of it is what
+        // a wide move has reached over: from the cursors, byte by byte. `x7` becomes the view's cursor.
         at!("lost.loop"),
+        "sub x7, x5, x0",
         "mov x0, x5",
         "mov x1, x6",
-        "sub x2, x10, x5",
-
-        // Byte by byte through what a wide move may have reached over (no move and no round of the loop is longer than 128
-        // bytes); if no byte faults, the page has come back, and the rest is copied as before.
+        concat!("b ", label!("resume")),
+        at!("lost.body"),
+        "mov x7, #0",
         at!("resume"),
-        "mov x5, #128",
-        "cmp x5, x2",
-        "csel x5, x5, x2, lo",
-        "add x7, x0, x5",
+        "add x7, x3, x7",
+        "2:",
+        "cmp x7, x4",
+        concat!("b.hs ", label!("lost.bytes")),
         at!("bytes"),
         "ldrb w6, [x1]",
         "strb w6, [x0]",
         at!("bytes.end"),
         "add x1, x1, #1",
         "add x0, x0, #1",
-        "subs x2, x2, #1",
-        "b.eq 2f",
-        "cmp x0, x7",
-        concat!("b.ne ", label!("bytes")),
-        concat!("b ", label!("copy.body")),
-        "2:",
-        "mov x0, #0",
-        "ret",
+        "add x7, x7, #1",
+        "b 2b",
 
+        // Here at the end, and after a fault on the way.
         at!("lost.bytes"),
-        "mov x0, x2",
+        "sub x7, x7, x3",
+        "sub x0, x2, x7",
         "ret",
         at!("lost"),
         "mov x1, #1",
@@ -270,7 +267,7 @@ routines! {{
     add!("add4", "add4.at", "add4.end", "4", "w")
     add!("add8", "add8.at", "add8.end", "8", "x")
 } {
-    region!("copy.body" .. "copy.body.end" => "resume")
+    region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
     region!("copy.tail" .. "copy.tail.end" => "lost.loop")
     region!("bytes" .. "bytes.end" => "lost.bytes")

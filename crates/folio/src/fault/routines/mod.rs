@@ -117,32 +117,13 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
 /// As [`super::load`].
 #[inline]
 pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
-    let attempt = || match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        1 => unsafe { load1(src) },
-        // SAFETY: the same obligations, passed on.
-        2 => unsafe { load2(src) },
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { load4(src) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { load8(src) },
-    };
-    let loaded = attempt();
+    // SAFETY: the same obligations, passed on.
+    let loaded = unsafe { try_load::<W>(src) };
     if loaded.outcome() == DONE {
         return Ok(W::narrow(loaded.value()));
     }
-    match insist(loaded, &attempt)? {
-        Insisted::Done(value) => Ok(W::narrow(value)),
-        Insisted::Lost if src.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
-        Insisted::Lost => {
-            let mut value = W::default();
-            // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
-            unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
-            Ok(value)
-        }
-        // SAFETY: the same obligations, passed on.
-        Insisted::ByKernel => unsafe { kernel::load(src) },
-    }
+    // SAFETY: the same obligations, passed on.
+    unsafe { load_slowly(src, loaded) }
 }
 
 /// See [`super::store`].
@@ -152,28 +133,13 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
 /// As [`super::store`].
 #[inline]
 pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    let attempt = || match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        1 => unsafe { store1(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        2 => unsafe { store2(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { store4(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { store8(dst, value.widen()) },
-    };
-    let stored = attempt();
+    // SAFETY: the same obligations, passed on.
+    let stored = unsafe { try_store(dst, value) };
     if stored.outcome() == DONE {
         return Ok(());
     }
-    match insist(stored, &attempt)? {
-        Insisted::Done(_) => Ok(()),
-        Insisted::Lost if dst.addr() % W::WIDTH == 0 => Err(Stop::lost(0)),
-        // SAFETY: passed on; `value` is ours.
-        Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
-        // SAFETY: the same obligations, passed on.
-        Insisted::ByKernel => unsafe { kernel::store(dst, value) },
-    }
+    // SAFETY: the same obligations, passed on.
+    unsafe { store_slowly(dst, value, stored) }
 }
 
 /// See [`super::load_acquire`].
@@ -244,18 +210,95 @@ fn atomic<W: AtomicWord>(attempt: impl Fn() -> Loaded) -> Result<W, Stop> {
     if loaded.outcome() == DONE {
         return Ok(W::narrow(loaded.value()));
     }
-    match insist(loaded, &attempt)? {
+    atomic_slowly(loaded, &attempt).map(W::narrow)
+}
+
+/// One attempt at a word, without saying what to do when it fails.
+#[inline]
+unsafe fn try_load<W: Word>(src: *const u8) -> Loaded {
+    match W::WIDTH {
+        // SAFETY: the same obligations, passed on.
+        1 => unsafe { load1(src) },
+        // SAFETY: the same obligations, passed on.
+        2 => unsafe { load2(src) },
+        // SAFETY: the same obligations, passed on.
+        4 => unsafe { load4(src) },
+        // SAFETY: the same obligations, passed on.
+        _ => unsafe { load8(src) },
+    }
+}
+
+/// One attempt at a word, without saying what to do when it fails.
+#[inline]
+unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Loaded {
+    match W::WIDTH {
+        // SAFETY: the same obligations, passed on.
+        1 => unsafe { store1(dst, value.widen()) },
+        // SAFETY: the same obligations, passed on.
+        2 => unsafe { store2(dst, value.widen()) },
+        // SAFETY: the same obligations, passed on.
+        4 => unsafe { store4(dst, value.widen()) },
+        // SAFETY: the same obligations, passed on.
+        _ => unsafe { store8(dst, value.widen()) },
+    }
+}
+
+// What is left to do after a first attempt has not come through.
+
+#[cold]
+#[inline(never)]
+unsafe fn load_slowly<W: Word>(src: *const u8, first: Loaded) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    match insist(first, &|| unsafe { try_load::<W>(src) })? {
         Insisted::Done(value) => Ok(W::narrow(value)),
+        Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
+        Insisted::Lost => {
+            let mut value = W::default();
+            // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
+            unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
+            Ok(value)
+        }
+        // SAFETY: the same obligations, passed on.
+        Insisted::ByKernel => unsafe { kernel::load(src) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn store_slowly<W: Word>(dst: *mut u8, value: W, first: Loaded) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    match insist(first, &|| unsafe { try_store(dst, value) })? {
+        Insisted::Done(_) => Ok(()),
+        Insisted::Lost if in_one_page::<W>(dst) => Err(Stop::lost(0)),
+        // SAFETY: passed on; `value` is ours.
+        Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
+        // SAFETY: the same obligations, passed on.
+        Insisted::ByKernel => unsafe { kernel::store(dst, value) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn atomic_slowly(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<u64, Stop> {
+    match insist(first, attempt)? {
+        Insisted::Done(value) => Ok(value),
         Insisted::Lost => Err(Stop::lost(0)),
         Insisted::ByKernel => Err(kernel::no_atomics()),
     }
+}
+
+/// Whether the word at `at` lies in one page, so that it is reached as a whole or not at all.
+fn in_one_page<W: Word>(at: *const u8) -> bool {
+    /// Divides every page size.
+    const BLOCK: usize = 4096;
+    at.addr() % BLOCK <= BLOCK - W::WIDTH
 }
 
 /// How an attempt that did not come through at first ended.
 enum Insisted {
     /// With this value.
     Done(u64),
-    /// Twice without success.
+    /// A byte of it could not be reached.
     Lost,
     /// Not at all: the program has chosen kernel copies.
     ByKernel,
@@ -263,25 +306,22 @@ enum Insisted {
 
 /// Makes an attempt again, after the preparation that it may lack.
 ///
-/// Only a second failure counts as a fault: the page may have come back, and where the system does not tell a signal that
-/// was sent from one that it raised, the first one may have been no fault at all.
-#[cold]
-#[inline(never)]
+/// Where the system does not tell a signal that was sent from one that it raised, what looked like a fault may have been
+/// none: there only a second one counts.
 fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop> {
-    if first.outcome() == UNPREPARED {
+    let mut last = first;
+    if last.outcome() == UNPREPARED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             return Ok(Insisted::ByKernel);
         }
-        let loaded = attempt();
-        if loaded.outcome() == DONE {
-            return Ok(Insisted::Done(loaded.value()));
-        }
+        last = attempt();
     }
-    let loaded = attempt();
-    Ok(if loaded.outcome() == DONE { Insisted::Done(loaded.value()) } else { Insisted::Lost })
+    if last.outcome() != DONE && !handler::CERTAIN {
+        last = attempt();
+    }
+    Ok(if last.outcome() == DONE { Insisted::Done(last.value()) } else { Insisted::Lost })
 }
 
-/// What is left to do after [`copy_in`] has not copied everything.
 #[cold]
 #[inline(never)]
 unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize) -> Result<(), Stop> {
@@ -296,7 +336,6 @@ unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize)
     if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
 }
 
-/// What is left to do after [`copy_out`] has not copied everything.
 #[cold]
 #[inline(never)]
 unsafe fn write_slowly(dst: *mut u8, src: *const u8, len: usize, mut left: usize) -> Result<(), Stop> {

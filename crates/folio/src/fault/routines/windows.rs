@@ -16,6 +16,9 @@ use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
 };
 
+/// An exception of these codes is a fault, and its address is in the page that is lost.
+pub(super) const CERTAIN: bool = true;
+
 /// Written under the gate. The handler is never removed.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -85,6 +88,8 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     if address < begin || end <= address {
         return EXCEPTION_CONTINUE_SEARCH;
     }
+    // The byte there is lost: the routine copies what comes before, and does not try it again.
+    set_view_end(context, address);
     set_pc(context, exit);
     EXCEPTION_CONTINUE_EXECUTION
 }
@@ -99,6 +104,10 @@ mod registers {
 
     pub(super) fn set_pc(context: &mut CONTEXT, to: usize) {
         context.Rip = to as u64;
+    }
+
+    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+        context.R9 = to as u64;
     }
 
     pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
@@ -118,6 +127,11 @@ mod registers {
         context.Pc = to as u64;
     }
 
+    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+        // SAFETY: both members of the union are the same 31 numbers.
+        unsafe { context.Anonymous.X[4] = to as u64 };
+    }
+
     pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
         // SAFETY: both members of the union are the same 31 numbers.
         let registers = unsafe { &context.Anonymous.X };
@@ -125,4 +139,4 @@ mod registers {
     }
 }
 
-use registers::{pc, set_pc, view_side};
+use registers::{pc, set_pc, set_view_end, view_side};

@@ -6,8 +6,8 @@
 //! |---|---|
 //! | `rdi` | where to store (a copy), or the view's side (everything else) |
 //! | `rsi` | where to load from (a copy), or the operand |
-//! | `rdx` | bytes still to copy, or the second operand |
-//! | `r8`, `r9` | first byte and end of the view's side: the handler compares the fault's address with them |
+//! | `rdx` | bytes to copy, or the second operand |
+//! | `r8`, `r9` | first byte and end of the view's side: the handler compares the fault's address with them, and moves the end to it |
 //! | `rax` | afterwards: the bytes that a copy left, or the value |
 //! | `rdx` | afterwards: 0 when a single access was made, 1 when it was not |
 //!
@@ -109,7 +109,7 @@ macro_rules! access {
 }
 
 routines! {{
-    // The copy in 16-byte registers, which every processor has. The others come back here after a fault.
+    // The copy in 16-byte registers, which every processor has.
     routine!("copy":
         at!("copy.body"),
         short!(),
@@ -178,7 +178,6 @@ routines! {{
         // Many bytes, from all copies.
         "7:",
         at!("rep"),
-        "mov r11, rcx",
         "mov rcx, rdx",
         at!("rep.movsb"),
         "rep movsb",
@@ -186,45 +185,42 @@ routines! {{
         "xor eax, eax",
         "ret",
 
-        // After a fault: bring `rdi`, `rsi` and `rdx` to what is left, as each way of moving keeps it.
+        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy of it is what
+        // a wide move has reached over: from the cursors, byte by byte. `rax` becomes the view's cursor.
         at!("lost.rep"),
-        "mov rdx, rcx",
-        "mov rcx, r11",
+        "mov rax, rdx",
+        "sub rax, rcx",
         concat!("jmp ", label!("resume")),
         at!("lost.loop32"),
         "vzeroupper",
         at!("lost.loop"),
-        "add rsi, rax",
+        "mov r10, rdi",
         "mov rdi, rax",
-        "mov rdx, r10",
-        "sub rdx, rax",
+        "add rsi, rax",
+        "sub rax, r10",
         concat!("jmp ", label!("resume")),
         at!("lost.body32"),
         "vzeroupper",
-
-        // Byte by byte through what a wide move may have reached over (no move and no round of a loop is longer than 256
-        // bytes); if no byte faults, the page has come back, and the rest is copied as before.
+        at!("lost.body"),
+        "xor eax, eax",
         at!("resume"),
-        "mov eax, 256",
-        "cmp rax, rdx",
-        "cmova rax, rdx",
-        "lea r10, [rdi + rax]",
+        "add rax, r8",
+        "2:",
+        "cmp rax, r9",
+        concat!("jae ", label!("lost.bytes")),
         at!("bytes"),
-        "movzx eax, byte ptr [rsi]",
-        "mov [rdi], al",
+        "movzx r10d, byte ptr [rsi]",
+        "mov [rdi], r10b",
         at!("bytes.end"),
         "inc rsi",
         "inc rdi",
-        "dec rdx",
-        "jz 2f",
-        "cmp rdi, r10",
-        concat!("jne ", label!("bytes")),
-        concat!("jmp ", label!("copy.body")),
-        "2:",
-        "xor eax, eax",
-        "ret",
+        "inc rax",
+        "jmp 2b",
 
+        // Here at the end, and after a fault on the way.
         at!("lost.bytes"),
+        "sub rax, r8",
+        "sub rdx, rax",
         "mov rax, rdx",
         "ret",
         at!("lost"),
@@ -426,13 +422,13 @@ routines! {{
         "ret",
     )
 } {
-    region!("copy.body" .. "copy.body.end" => "resume")
+    region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
     region!("rep.movsb" .. "rep.end" => "lost.rep")
     region!("bytes" .. "bytes.end" => "lost.bytes")
     region!("copy32.body" .. "copy32.body.end" => "lost.body32")
     region!("copy32.loop" .. "copy32.loop.end" => "lost.loop32")
-    region!("copy64.body" .. "copy64.body.end" => "resume")
+    region!("copy64.body" .. "copy64.body.end" => "lost.body")
     region!("copy64.loop" .. "copy64.loop.end" => "lost.loop")
     region!("load1.at" .. "load1.end" => "lost")
     region!("load2.at" .. "load2.end" => "lost")

@@ -17,7 +17,7 @@ use other as os;
 
 mod pipe;
 
-use super::{FileInfo, FileKind, MapFlags, zero_or_errno};
+use super::{FileInfo, FileKind, MapFlags, Source, zero_or_errno};
 use crate::Protection;
 use std::ffi::c_int;
 use std::io;
@@ -58,6 +58,11 @@ pub(crate) fn file_of(file: std::fs::File) -> File {
 /// A second handle of the same open file, closed on `exec`.
 pub(crate) fn duplicate(file: FileRef<'_>) -> io::Result<File> {
     file.try_clone_to_owned()
+}
+
+/// Opens an existing file for a mapping of this protection.
+pub(crate) fn open(path: &Path, protection: Protection) -> io::Result<std::fs::File> {
+    std::fs::OpenOptions::new().read(true).write(protection.write_shared()).open(path)
 }
 
 // One name for the calls whose file offset is 64 bits wide also on 32-bit systems.
@@ -231,7 +236,7 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
     match map_file(file, 0, page_size, &flags) {
         Ok(address) => {
             // SAFETY: the mapping was made just above with this length, and nobody has its address.
-            unsafe { unmap(address, page_size) }
+            unsafe { unmap(address, page_size, Source::File) }
         }
         // Emulators of processors with larger pages than the machine's refuse any page of an empty file so (qemu-user); Linux
         // itself has no such answer for a whole page at offset 0.
@@ -245,7 +250,7 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
 /// # Safety
 ///
 /// `address` and `len` are a whole mapping made by this module, and nothing uses its memory any more.
-pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize) -> io::Result<()> {
+pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize, _source: Source) -> io::Result<()> {
     // SAFETY: the caller gives up a mapping of exactly this range.
     zero_or_errno(unsafe { libc::munmap(address.as_ptr().cast(), len) })
 }

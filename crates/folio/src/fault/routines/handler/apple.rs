@@ -5,6 +5,13 @@
 //! sent while a routine runs can be taken for a fault, if the thread's last fault was in the same range. That
 //! is why every routine can begin the interrupted access again, and why an access is tried twice before it is lost.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+
 use super::Signal;
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::ops::Range;
@@ -14,6 +21,9 @@ const BUS_ADRALN: c_int = 1;
 const BUS_ADRERR: c_int = 2;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
+
+/// A signal with the code and address of a fault may have been sent: see above.
+pub(in super::super) const CERTAIN: bool = false;
 
 /// Whether the signal can be that of an instruction that could not reach its memory.
 ///
@@ -55,6 +65,11 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__rip = to as u64 };
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__r9 = to as u64 };
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss };
@@ -76,6 +91,11 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__pc = to as u64 };
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__x[4] = to as u64 };
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
@@ -83,7 +103,7 @@ mod registers {
     }
 }
 
-pub(super) use registers::{pc, set_pc, view_side};
+pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {

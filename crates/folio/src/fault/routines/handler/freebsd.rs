@@ -1,5 +1,16 @@
 //! FreeBSD: what the kernel says of a signal, and where it keeps the registers.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "registers are as wide as addresses on the architectures of the routines"
+)]
+
 use super::Signal;
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::ops::Range;
@@ -14,6 +25,10 @@ const SEGV_ACCERR: c_int = 2;
 const SEGV_PKUERR: c_int = 100;
 /// The first of the codes of signals that were sent.
 const SI_USER: c_int = 0x10001;
+
+/// A signal with the code of a fault is one, and its address is in the page that is lost: the kernel could not bring pages in
+/// otherwise.
+pub(in super::super) const CERTAIN: bool = true;
 
 /// Whether the kernel raised the signal because this instruction could not reach its memory.
 ///
@@ -47,16 +62,20 @@ mod registers {
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
-        context.uc_mcontext.mc_rip.cast_unsigned() as usize
+        context.uc_mcontext.mc_rip as usize
     }
 
     pub(in super::super) fn set_pc(context: &mut ucontext_t, to: usize) {
-        context.uc_mcontext.mc_rip = (to as u64).cast_signed();
+        context.uc_mcontext.mc_rip = to as i64;
+    }
+
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.mc_r9 = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext;
-        (registers.mc_r8.cast_unsigned() as usize, registers.mc_r9.cast_unsigned() as usize)
+        (registers.mc_r8 as usize, registers.mc_r9 as usize)
     }
 }
 
@@ -65,20 +84,24 @@ mod registers {
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
-        context.uc_mcontext.mc_gpregs.gp_elr.cast_unsigned() as usize
+        context.uc_mcontext.mc_gpregs.gp_elr as usize
     }
 
     pub(in super::super) fn set_pc(context: &mut ucontext_t, to: usize) {
-        context.uc_mcontext.mc_gpregs.gp_elr = (to as u64).cast_signed();
+        context.uc_mcontext.mc_gpregs.gp_elr = to as i64;
+    }
+
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.mc_gpregs.gp_x[4] = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.mc_gpregs.gp_x;
-        (registers[3].cast_unsigned() as usize, registers[4].cast_unsigned() as usize)
+        (registers[3] as usize, registers[4] as usize)
     }
 }
 
-pub(super) use registers::{pc, set_pc, view_side};
+pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {

@@ -1,5 +1,12 @@
 //! Linux and Android: what the kernel says of a signal, and where it keeps the registers.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+
 use super::Signal;
 use libc::{c_int, siginfo_t, ucontext_t};
 use std::ops::Range;
@@ -12,6 +19,10 @@ const BUS_MCEERR_AO: c_int = 5;
 const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
 const SEGV_PKUERR: c_int = 4;
+
+/// A signal with the code of a fault is one, and its address is in the page that is lost: the kernel could not bring pages in
+/// otherwise.
+pub(in super::super) const CERTAIN: bool = true;
 
 /// Whether the kernel raised the signal because this instruction could not reach its memory.
 ///
@@ -71,6 +82,10 @@ mod registers {
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.gregs[libc::REG_R9 as usize] = to as i64;
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.gregs;
         let register = |number: i32| registers[number as usize] as usize;
@@ -90,13 +105,17 @@ mod registers {
         context.uc_mcontext.pc = to as _;
     }
 
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.regs[4] = to as _;
+    }
+
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.regs;
         (registers[3] as usize, registers[4] as usize)
     }
 }
 
-pub(super) use registers::{pc, set_pc, view_side};
+pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
