@@ -623,7 +623,7 @@ fn ops() -> impl Strategy<Value = Vec<(Index, Op)>> {
 
 /// Mostly short, for the sake of time on large pages; some longer than a page.
 fn length() -> impl Strategy<Value = usize> {
-    prop_oneof![1 => 0..2_usize, 8 => 2..400_usize, 2 => page_size()..page_size() + 100]
+    prop_oneof![1 => 0..2_usize, 8 => 2..400_usize, 1 => page_size()..page_size() + 100]
 }
 
 /// How a mapping of a file is made.
@@ -691,8 +691,9 @@ fn model_of_file(path: &Path, source: Source, offset: usize, bytes: Vec<u8>) -> 
 mod maps;
 
 proptest! {
-    // A failing case is printed whole and small: it becomes a test with a name, not a line in a file of seeds.
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+    // A failing case is printed whole and small: it becomes a test with a name, not a line in a file of seeds. How many cases
+    // are tried is `PROPTEST_CASES`' to say, for long runs and for slow emulators.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A file, at an offset that need not be a multiple of anything: the views agree with the twin, the file has what it should
     /// at the end, and the mapping is gone.

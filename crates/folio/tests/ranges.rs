@@ -389,6 +389,8 @@ mod maps;
 mod linux {
     use super::maps::{self, Canaries};
     use super::*;
+    use folio::Mmap;
+    use std::sync::Barrier;
 
     /// `len` bytes at `offset` of a file of `pages` pages in a shared mapping that can be written, between two canaries.
     fn shared(path: &PathBuf, offset: usize, len: usize) -> (MmapViewSync, Canaries) {
@@ -530,35 +532,25 @@ mod linux {
     /// them under the joined view.
     #[test]
     fn joining_refuses_a_mapping_that_lies_right_behind() {
-        // In a process of its own, where nobody else maps something into the hole behind the first one.
-        maps::in_child("linux::joining_refuses_a_mapping_that_lies_right_behind", || {
-            let page = page_size();
-            let (_dir, path) = file(page);
-            let map = || MmapViewSync::open_path(&path, Protection::ReadWrite).unwrap();
-            let (mut first, canaries) = Canaries::around(1, map);
-            let end = first.as_ptr().wrapping_add(page);
-            drop(canaries);
-            let mut elsewhere = Vec::new();
-            let second = loop {
-                let view = map();
-                if view.as_ptr() == end {
-                    break view;
-                }
-                elsewhere.push(view);
-                assert!(elsewhere.len() < 1000, "the kernel maps nothing right behind a mapping");
-            };
-            let failed = first.unsplit(second).unwrap_err();
-            assert_eq!(failed.error().kind(), ErrorKind::InvalidInput);
-            let second = failed.into_view();
-            assert_eq!((first.len(), second.len(), second.as_ptr()), (page, page, end));
-            assert!(first.is_unique() && second.is_unique());
-            // The same of empty edges.
-            let (mut first, mut at_its_end) = first.split_at(page).unwrap();
-            let (at_the_start, _second) = second.split_at(0).unwrap();
-            let at_the_start = at_its_end.unsplit(at_the_start).unwrap_err().into_view();
-            assert!(first.unsplit(at_the_start).is_err());
-            first.unsplit(at_its_end).unwrap();
-        });
+        let page = page_size();
+        let (_dir, path) = file(page);
+        let mut row: Vec<_> = (0..64).map(|_| MmapViewSync::open_path(&path, Protection::ReadWrite).unwrap()).collect();
+        row.sort_by_key(MmapViewSync::as_ptr);
+        let side_by_side = |pair: &[MmapViewSync]| pair[0].as_ptr().wrapping_add(page) == pair[1].as_ptr();
+        let at = row.windows(2).position(side_by_side).expect("of 64 mappings no two lie side by side");
+        let (mut first, second) = (row.remove(at), row.remove(at));
+
+        let failed = first.unsplit(second).unwrap_err();
+        assert_eq!(failed.error().kind(), ErrorKind::InvalidInput);
+        let second = failed.into_view();
+        assert_eq!((first.len(), second.len(), second.as_ptr()), (page, page, first.as_ptr().wrapping_add(page)));
+        assert!(first.is_unique() && second.is_unique());
+        // The same of empty edges.
+        let (mut first, mut at_its_end) = first.split_at(page).unwrap();
+        let (at_the_start, _second) = second.split_at(0).unwrap();
+        let at_the_start = at_its_end.unsplit(at_the_start).unwrap_err().into_view();
+        assert!(first.unsplit(at_the_start).is_err());
+        first.unsplit(at_its_end).unwrap();
     }
 
     /// The mapping goes with the last of its views, whichever it is, and all of it is there until then.

@@ -77,8 +77,9 @@ impl Canaries {
 
     /// Makes a mapping of `pages` pages and has it lie between two canaries.
     ///
-    /// The kernel chooses where a mapping goes. So this leaves a hole of the right size between the two and has mappings made
-    /// until one falls into it.
+    /// The system chooses where a mapping goes. So this leaves a hole of the right size between two canaries, into which it
+    /// falls sooner or later; or, where the system (an emulator) goes on behind what it mapped last, it puts canaries on both
+    /// sides of where the mapping has fallen, as soon as there is room.
     pub(crate) fn around<A: Access>(pages: usize, make: impl Fn() -> View<A>) -> (View<A>, Canaries) {
         let page = page_size();
         let mut elsewhere = Vec::new();
@@ -86,19 +87,41 @@ impl Canaries {
             let before = map(ptr::null_mut(), (pages + 2) * page, 0);
             assert!(!before.is_null());
             let hole = before.wrapping_add(page);
-            let canaries = Canaries { before, behind: hole.wrapping_add(pages * page) };
-            for canary in [canaries.before, canaries.behind] {
-                // SAFETY: a page mapped just above, which can be written and nobody else knows.
-                unsafe { ptr::write_bytes(canary, Self::BYTE, page) };
-            }
+            let canaries = Canaries::new(before, hole.wrapping_add(pages * page));
             unmap(hole, pages * page);
             let view = make();
-            if (hole.addr()..hole.addr() + page).contains(&view.as_ptr().addr()) {
+            let start = view.as_ptr().wrapping_sub(view.as_ptr().addr() % page).cast_mut();
+            if start == hole {
+                return (view, canaries);
+            }
+            drop(canaries);
+            if let Some(canaries) = Canaries::beside(start, pages * page) {
                 return (view, canaries);
             }
             elsewhere.push(view);
         }
-        panic!("the kernel maps nothing where there is room for it");
+        panic!("the system maps nothing where there is room for it");
+    }
+
+    /// Canaries next to what is mapped already, if nothing else is there.
+    fn beside(start: *mut u8, len: usize) -> Option<Canaries> {
+        let page = page_size();
+        let place = |at| Some(map(at, page, libc::MAP_FIXED_NOREPLACE)).filter(|address| !address.is_null());
+        let before = place(start.wrapping_sub(page))?;
+        let Some(behind) = place(start.wrapping_add(len)) else {
+            unmap(before, page);
+            return None;
+        };
+        Some(Canaries::new(before, behind))
+    }
+
+    /// Marks two pages that `map` gave.
+    fn new(before: *mut u8, behind: *mut u8) -> Canaries {
+        for canary in [before, behind] {
+            // SAFETY: a page mapped by the caller, which can be written and nobody else knows.
+            unsafe { ptr::write_bytes(canary, Self::BYTE, page_size()) };
+        }
+        Canaries { before, behind }
     }
 
     /// Panics if a canary has other bytes, another protection, or is gone.
