@@ -60,6 +60,15 @@ fn assume_exclusive_makes_the_pages_writable() {
     assert_eq!(view.load::<u16>(0).unwrap().to_ne_bytes(), [7, 8]);
 }
 
+/// Every operation on an empty view is a no-op, and so is writing nothing.
+#[test]
+fn nothing_can_be_written_to_a_read_only_view() {
+    let view = MmapViewSync::open(file(&[0; 10]), Protection::Read).unwrap();
+    view.write_all_at(&[], 10).unwrap();
+    assert_eq!(view.write_all_at(&[], 11).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(view.write_all_at(&[1], 0).unwrap_err().kind(), ErrorKind::PermissionDenied);
+}
+
 #[test]
 fn assume_exclusive_of_a_file_that_is_open_for_reading_only_gives_the_view_back() {
     let mut named = tempfile::NamedTempFile::new().unwrap();

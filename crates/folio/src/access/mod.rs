@@ -127,7 +127,8 @@ impl<A: Access> View<A> {
     #[inline]
     fn check_write(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        if self.protection().write() { Ok(()) } else { Err(read_only()) }
+        // Writing nothing is allowed everywhere: every operation on an empty view is.
+        if len == 0 || self.protection().write() { Ok(()) } else { Err(read_only()) }
     }
 
     /// Runs an access to a range of the view, again if a page of it was lost or came back under a closure meanwhile: what
@@ -193,7 +194,7 @@ impl View<Shared> {
     /// # Errors
     ///
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is written.
-    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the mapping is read-only.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the mapping is read-only and `buf` is not empty.
     /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached, as in
     ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
     ///
