@@ -465,7 +465,6 @@ mod maps;
 mod linux {
     use super::skip::skip;
     use super::*;
-    use folio::page_size;
     use std::ffi::{CStr, c_int, c_long};
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 

@@ -389,8 +389,6 @@ mod maps;
 mod linux {
     use super::maps::{self, Canaries};
     use super::*;
-    use folio::Mmap;
-    use std::sync::Barrier;
 
     /// `len` bytes at `offset` of a file of `pages` pages in a shared mapping that can be written, between two canaries.
     fn shared(path: &PathBuf, offset: usize, len: usize) -> (MmapViewSync, Canaries) {
