@@ -50,7 +50,7 @@ impl View<Shared> {
     /// # Platform-specific behaviour
     ///
     /// On Linux and Android, on x86-64 and aarch64, the slice is the view's memory. It is a checked copy of all of it, made before
-    /// `f` runs, on all other platforms, for private huge pages, and after
+    /// `f` runs, on all other platforms, for huge pages, and after
     /// [`use_kernel_copies`](crate::fault::use_kernel_copies); what is promised is the same.
     ///
     /// # Errors
@@ -70,7 +70,9 @@ impl View<Shared> {
     /// - After a fault, bytes that `f` has seen may become zero while it still runs. So nothing in it may rely, for memory safety,
     ///   on having checked a byte earlier: no `&str` made without a copy, no archive that was validated once.
     ///
-    /// Side effects of `f` are not undone by the error. [`fault`](View::fault) may be asked inside.
+    /// Side effects of `f` are not undone by the error. [`fault`](View::fault) may be asked inside. The thread that calls takes
+    /// the signals of lost pages, even if it had blocked them; another thread that `f` hands the slice to, and that blocks
+    /// them, dies of a lost page unless it calls [`prepare_thread`](crate::fault::prepare_thread) first.
     ///
     /// # Examples
     ///
@@ -87,7 +89,7 @@ impl View<Shared> {
         if self.is_empty() {
             return Ok(f(&[]));
         }
-        let Some(lent) = self.mapping().lent()? else {
+        let Some(lent) = self.lent()? else {
             return Ok(f(&self.checked_copy()?));
         };
         let guard =
@@ -130,7 +132,7 @@ impl View<Shared> {
         if self.is_empty() {
             return Ok(f(&mut []));
         }
-        let Some(lent) = self.mapping().lent()? else {
+        let Some(lent) = self.lent()? else {
             let mut copy = self.checked_copy()?;
             let answer = f(&mut copy);
             self.write_all_at(&copy, 0)?;
@@ -144,6 +146,18 @@ impl View<Shared> {
         match guard.first_lost() {
             None => Ok(answer),
             Some(page) => Err(self.error_of_page(lent, page)),
+        }
+    }
+
+    /// The pages of the mapping, and this thread ready to lose some of them; `None` where the slice has to be a copy.
+    fn lent(&self) -> io::Result<Option<&Lent>> {
+        // Asked for each time: the mapping may be ready, by another thread, and this thread not.
+        if !lent::prepare()? {
+            return Ok(None);
+        }
+        match self.mapping().lent() {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            lent => lent,
         }
     }
 

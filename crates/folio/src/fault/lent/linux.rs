@@ -7,6 +7,7 @@ use super::pages::{Exchange, Pages};
 use super::sync::AtomicU32;
 use super::{Aside, Extent, Lent};
 use crate::range::round_up;
+use crate::sys;
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::io;
 use std::ptr::{self, NonNull};
@@ -37,6 +38,9 @@ impl System {
         let Extent { len, page_size, .. } = extent;
         let (reservation, places) = if aside == Aside::Dropped {
             (None, ptr::null_mut())
+        } else if page_size > sys::page_size() {
+            // Huge pages can be moved, but neither doubled nor moved so that their range stays taken (mremap(2)).
+            return Err(io::ErrorKind::Unsupported.into());
         } else {
             // One page more, so that there is a multiple of the page size to begin at.
             let reserved = len.checked_add(page_size).ok_or(io::ErrorKind::OutOfMemory)?;

@@ -32,6 +32,7 @@ mod table;
 pub(crate) use extent::Extent;
 
 use pages::{Loss, Pages};
+use std::cell::Cell;
 use std::io;
 use system::System;
 use table::{Published, Table};
@@ -81,9 +82,24 @@ pub(crate) unsafe fn new(extent: Extent, aside: Aside) -> io::Result<Lent> {
     unsafe { System::lent(extent, aside) }
 }
 
+thread_local! {
+    /// Whether this thread takes the signals of lost pages; no destructor and no late initialiser.
+    static PREPARED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Prepares the process and this thread for lending. `false` where slices cannot be lent and have to be copied.
+///
+/// Every thread that lends has to ask, also for a mapping that another one has lent before: it may block the signals.
+#[inline]
 pub(crate) fn prepare() -> io::Result<bool> {
-    Ok(super::way::prepare()?.is_some() && system::register_barrier())
+    if PREPARED.get() { Ok(true) } else { prepare_first() }
+}
+
+#[cold]
+fn prepare_first() -> io::Result<bool> {
+    let prepared = super::way::prepare()?.is_some() && system::register_barrier();
+    PREPARED.set(prepared);
+    Ok(prepared)
 }
 
 /// A mapping whose lost pages stand in zeros for good.

@@ -1,0 +1,133 @@
+//! The processes: this program once more for each cause, and a fork of that for each cell.
+
+use crate::cells::{Call, Cause, Cell, Kind, Place, Way};
+use crate::trial;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// The child's task: "cells" or "control", the number of the cause, and the directory of its stage.
+const TASK: &str = "FOLIO_MATRIX_TASK";
+/// Seconds after which a cell that hangs is ended by SIGALRM.
+const PATIENCE: u32 = 60;
+
+/// Runs all cells of a cause. How each ended, by its name: "done", or what went wrong.
+pub(crate) fn cells_in_child(cause: Cause, directory: &Path) -> HashMap<String, String> {
+    in_child("cells", cause, directory)
+}
+
+/// Touches the lost page by plain slices. How each process ended, by its name.
+pub(crate) fn controls_in_child(cause: Cause, directory: &Path) -> HashMap<String, String> {
+    in_child("control", cause, directory)
+}
+
+pub(crate) fn control_name(cause: Cause, kind: Kind, place: Place) -> String {
+    format!("plain slice x {cause} x {kind} x {place}")
+}
+
+fn in_child(task: &str, cause: Cause, directory: &Path) -> HashMap<String, String> {
+    // With one test thread the harness runs the test on the main thread, and has no other.
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .env(TASK, format!("{task} {} {}", cause as usize, directory.display()))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "the child for {cause} ended by {}:\n{text}", output.status);
+    text.lines()
+        .filter_map(|line| line.split_once("end of ")?.1.split_once(": "))
+        .map(|(name, end)| (name.to_owned(), end.to_owned()))
+        .collect()
+}
+
+/// What the child does. Nothing in a process that is no child.
+pub(crate) fn child() {
+    let Ok(task) = std::env::var(TASK) else { return };
+    let mut words = task.splitn(3, ' ');
+    let what = words.next().unwrap().to_owned();
+    let cause = Cause::ALL[words.next().unwrap().parse::<usize>().unwrap()];
+    let directory = PathBuf::from(words.next().unwrap());
+    no_core_files();
+    if what == "cells" {
+        for cell in Cell::of(cause) {
+            report(&cell.to_string(), in_fork(|| run_cell(&cell, &directory)));
+        }
+    } else {
+        for &kind in Kind::ALL {
+            for &place in Place::ALL {
+                let cell = Cell { cause, call: Call::Load, kind, place, way: Way::Routines };
+                let end = in_fork(|| trial::touch_by_plain_slice(&cell, &directory));
+                report(&control_name(cause, kind, place), end);
+            }
+        }
+    }
+}
+
+fn run_cell(cell: &Cell, directory: &Path) -> Result<(), String> {
+    // SAFETY: gettid(2) and getpid(2) by their C library names have no preconditions.
+    #[cfg(target_os = "linux")]
+    let (thread, process) = unsafe { (libc::gettid(), std::process::id()) };
+    #[cfg(target_os = "linux")]
+    if u32::try_from(thread) != Ok(process) {
+        return Err("this is not the main thread of its process".to_owned());
+    }
+    trial::run(cell, directory)
+}
+
+fn report(name: &str, status: Result<ExitStatus, String>) {
+    let end = match status {
+        Ok(status) if status.success() => "done".to_owned(),
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exit {code}, see its message"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => status.to_string(),
+        },
+        Err(error) => error,
+    };
+    println!("end of {name}: {end}");
+}
+
+/// Runs `f` in a fork of this process, which has one thread; the fork exits with 0 on `Ok`.
+fn in_fork(f: impl FnOnce() -> Result<(), String>) -> Result<ExitStatus, String> {
+    io::stdout().flush().unwrap();
+    // SAFETY: this process has one thread, so the child may do all that the parent may.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(format!("fork: {}", io::Error::last_os_error())),
+        0 => {
+            // SAFETY: no preconditions.
+            unsafe { libc::alarm(PATIENCE) };
+            let code = match catch_unwind(AssertUnwindSafe(f)) {
+                Ok(Ok(())) => 0,
+                Ok(Err(text)) => {
+                    eprintln!("failed: {text}");
+                    1
+                }
+                Err(_) => 101,
+            };
+            // SAFETY: no preconditions; the destructors of the parent's values are not for this process.
+            unsafe { libc::_exit(code) }
+        }
+        _ => {
+            let mut status = 0;
+            // SAFETY: `status` has room for the answer.
+            let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            if waited == pid {
+                Ok(ExitStatus::from_raw(status))
+            } else {
+                Err(format!("waitpid: {}", io::Error::last_os_error()))
+            }
+        }
+    }
+}
+
+/// Many of the processes are meant to die by a signal.
+fn no_core_files() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is initialised.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+}
