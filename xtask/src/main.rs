@@ -1,2 +1,71 @@
-//! The project's own commands.
-fn main() {}
+//! The project's own commands, run as `cargo xtask COMMAND`:
+//!
+//! - `ci`: everything that is checked on every change, as named steps;
+//! - `sanitize`: the library's tests under ThreadSanitizer and AddressSanitizer;
+//! - `cross`: the library's tests on other platforms, or as much of them as this machine can do.
+//!
+//! Each installs what it needs. That needs a Debian system and root; where nothing is missing, neither.
+
+#![forbid(unsafe_code)]
+
+mod ci;
+mod cross;
+mod foreign;
+mod minimal;
+mod packages;
+mod report;
+mod rules;
+mod sanitize;
+mod skips;
+mod suite;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check what is checked on every change: all steps, or the named ones
+    Ci {
+        /// The steps to run
+        #[arg(value_name = "STEP")]
+        steps: Vec<ci::Step>,
+    },
+    /// Run the library's tests under a sanitizer, and show that it would have reported a defect
+    Sanitize {
+        /// The sanitizers to use (both, if none is named)
+        #[arg(value_name = "SANITIZER")]
+        sanitizers: Vec<sanitize::Sanitizer>,
+    },
+    /// Run, link or check the tests for other platforms
+    Cross {
+        /// Target triples, or the start of them (all in the table, if none is named)
+        #[arg(value_name = "TARGET")]
+        targets: Vec<String>,
+        /// Print the table of targets and end
+        #[arg(long)]
+        list: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Ci { steps } => ci::run(&steps),
+        Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
+        Command::Cross { targets, list } => cross::run(&targets, list),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

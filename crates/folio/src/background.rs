@@ -1,10 +1,12 @@
-//! The thread that flushes where the system has no call that starts a write and returns.
-
-#![forbid(unsafe_code)]
+//! The thread that flushes where the system has no call that starts a write and returns. It lives as long as there is
+//! something to do.
 
 use crate::mapping::Mapping;
+use crate::sys;
 use std::collections::VecDeque;
 use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -17,64 +19,127 @@ struct Job {
 
 /// What the thread and those who wait for it share.
 struct Queue {
+    jobs: Mutex<Jobs>,
+    /// Signalled when a job has ended.
+    ended: Condvar,
+}
+
+struct Jobs {
     waiting: VecDeque<Job>,
     /// The address of the mapping whose job is running. The job's `Arc` is gone before this is cleared.
     running: Option<usize>,
-    /// The process that the thread runs in. After a `fork` the child has the queue, but not the thread.
-    process: Option<u32>,
+    /// Whether there is a thread, which looks at `waiting` again before it ends.
+    thread: bool,
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue { waiting: VecDeque::new(), running: None, process: None });
-/// Signalled when a job comes and when one ends.
-static CHANGED: Condvar = Condvar::new();
+/// The queue of this process; null before the first job. What it points to is never freed. A child made by `fork` has its
+/// parent's queue but not the thread, and perhaps a lock that nobody will open: it begins with none.
+static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 
-/// The queue; a panic elsewhere leaves it in order.
-fn queue() -> MutexGuard<'static, Queue> {
-    QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
+/// How often this process is a child of one that uses this library: 0 in the first.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
+
+/// Called in a child made by `fork`.
+extern "C" fn forget() {
+    CURRENT.store(ptr::null_mut(), Ordering::Relaxed);
+    FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Has the process's flushing thread call [`Mapping::flush`]. The thread is made at the first call and stays.
-pub(crate) fn flush(mapping: &Arc<Mapping>, offset: usize, len: usize) -> io::Result<()> {
-    let mut queue = queue();
-    let process = std::process::id();
-    if queue.process != Some(process) {
-        thread::Builder::new().name("folio-flush".into()).stack_size(64 * 1024).spawn(run)?;
-        // What a parent process had waiting is the parent's to write.
-        queue.waiting.clear();
-        queue.running = None;
-        queue.process = Some(process);
+/// How often the process has become another one by `fork`, counted from the first call on.
+pub(crate) fn forks() -> usize {
+    // Where it cannot be counted there is nothing to tell apart, or no memory; the next call tries again.
+    let _ = sys::on_fork(forget);
+    FORKS.load(Ordering::Relaxed)
+}
+
+impl Queue {
+    fn current() -> Option<&'static Queue> {
+        let queue = CURRENT.load(Ordering::Acquire);
+        // SAFETY: null, or a queue that is never freed.
+        unsafe { queue.as_ref() }
     }
-    queue.waiting.push_back(Job { mapping: Arc::clone(mapping), offset, len });
-    CHANGED.notify_all();
+
+    fn current_or_new() -> io::Result<&'static Queue> {
+        if let Some(queue) = Queue::current() {
+            return Ok(queue);
+        }
+        sys::on_fork(forget)?;
+        let jobs = Jobs { waiting: VecDeque::new(), running: None, thread: false };
+        let queue = Box::leak(Box::new(Queue { jobs: Mutex::new(jobs), ended: Condvar::new() }));
+        match CURRENT.compare_exchange(ptr::null_mut(), queue, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Ok(queue),
+            // Another thread was first, and its queue serves as well; this one stays unused.
+            Err(_) => Queue::current_or_new(),
+        }
+    }
+
+    /// The jobs; a panic elsewhere leaves them in order.
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn run(&self) {
+        let mut jobs = self.lock();
+        while let Some(job) = jobs.waiting.pop_front() {
+            jobs.running = Some(Arc::as_ptr(&job.mapping).addr());
+            drop(jobs);
+            // A failure stays with the mapping, whose next flush reports it.
+            let _ = job.mapping.flush(job.offset, job.len);
+            drop(job);
+            jobs = self.lock();
+            jobs.running = None;
+            self.ended.notify_all();
+        }
+        jobs.thread = false;
+    }
+}
+
+impl Jobs {
+    /// How many jobs hold a mapping.
+    fn of(&self, mapping: &Arc<Mapping>) -> usize {
+        let waiting = self.waiting.iter().filter(|job| Arc::ptr_eq(&job.mapping, mapping)).count();
+        waiting + usize::from(self.running == Some(Arc::as_ptr(mapping).addr()))
+    }
+
+    /// Adds a job, or makes one that is waiting longer, if it touches the same or the neighbouring bytes.
+    fn add(&mut self, mapping: &Arc<Mapping>, offset: usize, len: usize) {
+        let touches = |job: &&mut Job| {
+            Arc::ptr_eq(&job.mapping, mapping) && offset <= job.offset + job.len && job.offset <= offset + len
+        };
+        if let Some(job) = self.waiting.iter_mut().find(touches) {
+            let end = (job.offset + job.len).max(offset + len);
+            job.offset = job.offset.min(offset);
+            job.len = end - job.offset;
+        } else {
+            self.waiting.push_back(Job { mapping: Arc::clone(mapping), offset, len });
+        }
+    }
+}
+
+/// Has the process's flushing thread call [`Mapping::flush`].
+pub(crate) fn flush(mapping: &Arc<Mapping>, offset: usize, len: usize) -> io::Result<()> {
+    let queue = Queue::current_or_new()?;
+    let mut jobs = queue.lock();
+    if !jobs.thread {
+        let thread = thread::Builder::new().name("folio-flush".into()).stack_size(64 * 1024);
+        // The program's signals are not for this thread: its handlers may want more stack, and its own threads are there.
+        sys::without_signals(|| thread.spawn(|| queue.run()))?;
+        jobs.thread = true;
+    }
+    jobs.add(mapping, offset, len);
     Ok(())
 }
 
-/// Returns when no flush of this mapping is waiting or running, so that none holds it any more.
-pub(crate) fn wait(mapping: &Arc<Mapping>) {
-    let address = Arc::as_ptr(mapping).addr();
-    let mut queue = queue();
-    while queue.process == Some(std::process::id())
-        && (queue.running == Some(address) || queue.waiting.iter().any(|job| Arc::ptr_eq(&job.mapping, mapping)))
-    {
-        queue = CHANGED.wait(queue).unwrap_or_else(PoisonError::into_inner);
+/// The mapping, if the caller's is its only owner. A flush that runs in the background is an owner too, so if nothing
+/// else holds the mapping this waits for it. A mapping with other views is refused at once.
+pub(crate) fn only_owner(mapping: &mut Arc<Mapping>) -> Option<&mut Mapping> {
+    if Arc::get_mut(mapping).is_none() {
+        let queue = Queue::current()?;
+        let mut jobs = queue.lock();
+        while jobs.of(mapping) > 0 && Arc::strong_count(mapping) <= 1 + jobs.of(mapping) {
+            jobs = queue.ended.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
     }
-}
-
-/// The thread.
-fn run() {
-    let mut queue = queue();
-    loop {
-        let Some(job) = queue.waiting.pop_front() else {
-            queue = CHANGED.wait(queue).unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        queue.running = Some(Arc::as_ptr(&job.mapping).addr());
-        drop(queue);
-        // A failure stays with the mapping, whose next flush reports it.
-        let _ = job.mapping.flush(job.offset, job.len);
-        drop(job);
-        queue = self::queue();
-        queue.running = None;
-        CHANGED.notify_all();
-    }
+    Arc::get_mut(mapping)
 }

@@ -30,8 +30,11 @@ impl<A: Access> View<A> {
     /// # Errors
     ///
     /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
-    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew. (A failure
-    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.)
+    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew, and a flush
+    /// that went well waits for those of the same mapping that are under way, which may have been told of its pages. (A failure
+    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
+    /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
+    /// written to it since is in no file.
     ///
     /// # Examples
     ///
@@ -45,7 +48,7 @@ impl<A: Access> View<A> {
     /// ```
     #[doc(alias = "msync", alias = "FlushViewOfFile", alias = "fsync")]
     pub fn flush(&self) -> io::Result<()> {
-        self.mapping().flush(self.start(), self.len())
+        self.flush_range(0, self.len())
     }
 
     /// [`flush`](Self::flush) of the bytes `offset .. offset + len` of the view.
@@ -56,12 +59,14 @@ impl<A: Access> View<A> {
     /// view.
     pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().flush(self.start() + offset, len)
+        self.mapping().flush(self.start() + offset, len)?;
+        self.nothing_lost(offset, len)
     }
 
     /// Starts to write the bytes of the view to storage, and does not wait for it.
     ///
-    /// The write really starts, by the time this returns or soon after; when it is done is not said. Only
+    /// The write really starts, by the time this returns or soon after, also of pages that an earlier call has started and that
+    /// have been changed since; when it is done is not said. Only
     /// [`flush`](Self::flush) says that the bytes are durable, and has less left to do after this. (It is not an `async fn`:
     /// in asynchronous code, run `flush` where blocking is allowed.)
     ///
@@ -69,11 +74,13 @@ impl<A: Access> View<A> {
     ///
     /// | system | the mapping keeps its file | it does not |
     /// |---|---|---|
-    /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return | a thread of the process calls `msync(MS_SYNC)` |
+    /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     ///
-    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there.
+    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
+    /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
+    /// systems); kernels before 6.5 do not tell what it passed over.
     /// [`open_path`](View::open_path), [`create_new`](View::create_new) and
     /// [`keep_file`](crate::MmapOptions::keep_file) give a mapping that keeps its file. With a device that is saturated
     /// `sync_file_range` may wait for room in its queue.
@@ -84,7 +91,7 @@ impl<A: Access> View<A> {
     /// the next flush of the mapping.
     #[doc(alias = "sync_file_range", alias = "MS_ASYNC")]
     pub fn flush_async(&self) -> io::Result<()> {
-        self.mapping().start_flush(self.start(), self.len())
+        self.flush_async_range(0, self.len())
     }
 
     /// [`flush_async`](Self::flush_async) of the bytes `offset .. offset + len` of the view.
@@ -95,18 +102,29 @@ impl<A: Access> View<A> {
     /// end of the view.
     pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().start_flush(self.start() + offset, len)
+        self.mapping().start_flush(self.start() + offset, len)?;
+        self.nothing_lost(offset, len)
     }
 
-    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there.
+    /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
+    /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping keeps no file: the metadata
-    /// belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
+    /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping writes to a file and does not
+    /// keep it: the metadata belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
     /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
     #[doc(alias = "fsync")]
     pub fn sync_all(&self) -> io::Result<()> {
-        self.mapping().sync_all()
+        self.mapping().sync_all()?;
+        self.nothing_lost(0, self.len())
+    }
+
+    /// What was written to a page that stands in zeros now is in no file: a flush of it is no success.
+    fn nothing_lost(&self, offset: usize, len: usize) -> io::Result<()> {
+        match self.fault_in(offset, len) {
+            Some(fault) if self.mapping().writes_file() => Err(io::Error::other(fault)),
+            _ => Ok(()),
+        }
     }
 }

@@ -78,7 +78,8 @@
 //! Mapping a file is not undefined behaviour; a `&[u8]` of memory that others change is. So what can be safe is safe, and
 //! `unsafe` stands where somebody has to vouch for others:
 //!
-//! 1. **Checked access** is safe, whatever happens to the file.
+//! 1. **Checked access** is safe, whatever happens to the file. A closure can be lent a slice that survives the same
+//!    ([`with_slice`](View::with_slice)); that nobody writes meanwhile is for the caller to say.
 //! 2. **Slices of private memory, of sealed files** are safe: nobody else can touch them.
 //! 3. **Slices of other files** are `unsafe` to get. Even where the promise holds, touching a page that is lost ends the
 //!    process by a signal (`SIGBUS`), and a page of a hard-mounted network share that is gone waits in the kernel.
@@ -104,6 +105,7 @@ mod background;
 mod durability;
 mod error;
 pub mod fault;
+mod flushes;
 mod mapping;
 mod options;
 mod protection;
@@ -111,7 +113,7 @@ mod range;
 mod sys;
 mod view;
 
-pub use access::{Reader, Scalar};
+pub use access::{AtomicScalar, Reader, Scalar};
 pub use error::ViewError;
 pub use fault::Fault;
 pub use options::MmapOptions;

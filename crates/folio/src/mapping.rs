@@ -2,10 +2,13 @@
 
 use crate::Protection;
 use crate::background;
+use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
+use crate::flushes::Flushes;
 use crate::range::pages_around;
 use crate::sys;
 use std::io;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
@@ -43,14 +46,27 @@ pub(crate) struct Mapping {
     /// **[M2]** the strongest claim vouched for when the mapping was made. Views of a stronger kind exist only where
     /// somebody vouched for them, and for their bytes alone, by `assume_immutable` or `assume_exclusive`.
     claim: Claim,
-    /// Whether bytes written through this mapping, now or earlier, go to a file: if not, there is nothing to flush.
-    writes_file: bool,
-    /// The file, where the mapping keeps it.
-    file: Option<sys::File>,
+    /// Whether what is written stays in this process.
+    private: bool,
+    /// Set when somebody who may share the bytes has been let in: [M2] is `Shared` from then on.
+    shared_since: AtomicBool,
+    /// Whether this is a shared mapping of a file: what is written through it goes there.
+    shared_file: bool,
+    /// Whether it could be written at any time until now: if not, there is nothing to flush.
+    was_writable: bool,
+    /// The file, where the mapping keeps it, and whether it can be used to start a flush.
+    file: Option<(sys::File, bool)>,
     /// The offset in the file that `base` shows.
     file_offset: u64,
+    /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
+    watch: Option<Watch>,
+    /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
+    /// place when this value moves.
+    lent: OnceLock<Box<Lent>>,
     /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
     failed: OnceLock<i32>,
+    /// Those under way, any of which may be told the failure of another's pages.
+    flushes: Flushes,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -75,8 +91,10 @@ pub(crate) struct Parts {
     /// The protection that [`Mapping::make_writable`] gives.
     pub(crate) writable: Protection,
     pub(crate) claim: Claim,
-    /// Whether what is written through the mapping goes to a file.
-    pub(crate) writes_file: bool,
+    /// Whether what is written stays in this process.
+    pub(crate) private: bool,
+    /// Whether it is a shared mapping of a file.
+    pub(crate) shared_file: bool,
     /// The offset in the file that the range shows; 0 without a file.
     pub(crate) file_offset: u64,
 }
@@ -102,16 +120,23 @@ impl Mapping {
             protection: parts.protection,
             writable: parts.writable,
             claim: parts.claim,
-            writes_file: parts.writes_file,
+            private: parts.private,
+            shared_since: AtomicBool::new(false),
+            shared_file: parts.shared_file,
+            was_writable: parts.protection.write(),
             file: None,
             file_offset: parts.file_offset,
+            watch: None,
+            lent: OnceLock::new(),
             failed: OnceLock::new(),
+            flushes: Flushes::default(),
         }
     }
 
     /// Keeps the file that the range shows, for flushing.
     pub(crate) fn keep(mut self, file: sys::File) -> Mapping {
-        self.file = Some(file);
+        let starts = sys::starts_through(sys::file_ref(&file));
+        self.file = Some((file, starts));
         self
     }
 
@@ -121,6 +146,11 @@ impl Mapping {
         (unsafe { self.base.add(self.lead) }, self.len)
     }
 
+    /// Bytes per page of this mapping.
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
     /// What the pages allow now.
     pub(crate) fn protection(&self) -> Protection {
         self.protection
@@ -128,7 +158,63 @@ impl Mapping {
 
     /// The strongest claim vouched for, see [M2].
     pub(crate) fn claim(&self) -> Claim {
-        self.claim
+        if self.shared_since.load(Ordering::Relaxed) { Claim::Shared } else { self.claim }
+    }
+
+    /// Notes that a view lets others in. Private memory has no others.
+    pub(crate) fn let_others_in(&self) {
+        if !self.private {
+            self.shared_since.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What it takes to lend slices of this mapping, made at the first call; `None` where they have to be copied.
+    pub(crate) fn lent(&self) -> io::Result<Option<&Lent>> {
+        if let Some(lent) = self.lent.get() {
+            return Ok(Some(lent));
+        }
+        // Private huge pages cannot be set aside (mremap(2) of Linux refuses both ways for them).
+        let huge = self.page_size > sys::page_size();
+        if self.mapped == 0 || (self.private && huge) || !lent::prepare()? {
+            return Ok(None);
+        }
+        let aside = if self.private { Aside::Moved } else { Aside::Doubled };
+        let lent = self.new_lent(aside)?;
+        Ok(Some(self.lent.get_or_init(|| lent)))
+    }
+
+    fn new_lent(&self, aside: Aside) -> io::Result<Box<Lent>> {
+        let extent = Extent { base: self.base, len: self.mapped, page_size: self.page_size };
+        // SAFETY: the range stays mapped as long as this value lives [M1], and the pages are given up before it is unmapped.
+        unsafe { lent::new(extent, aside) }.map(Box::new)
+    }
+
+    /// Has every page that is lost from now on stand in zeros for good.
+    pub(crate) fn zero_fill(mut self) -> io::Result<Mapping> {
+        if self.mapped > 0 {
+            if !lent::prepare()? {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
+                ));
+            }
+            let lent = self.new_lent(Aside::Dropped)?;
+            self.lent.get_or_init(|| lent);
+            self.watch();
+        }
+        Ok(self)
+    }
+
+    /// Tells the handler of the pages.
+    fn watch(&mut self) {
+        // SAFETY: the box is never replaced, and dropped after the watch.
+        self.watch = self.lent.get().map(|lent| unsafe { Watch::new(lent) });
+    }
+
+    /// The pages of this mapping, if any of them has ever been exchanged: if so, access has to look whether it was disturbed.
+    #[inline]
+    pub(crate) fn exchanged(&self) -> Option<&Lent> {
+        self.lent.get().map(|lent| &**lent).filter(|lent| !lent.never_exchanged())
     }
 
     /// Where an address of the contents lies in the range, in bytes from its start.
@@ -156,59 +242,88 @@ impl Mapping {
         if self.mapped > 0 {
             // SAFETY: the range is a mapping of ours [M1]. References to its bytes borrow a view, views hold the `Arc` of
             // this value, and `&mut self` shows that there is no other one.
-            unsafe { sys::protect(self.base, self.mapped, protection) }?;
+            let result = unsafe { sys::protect(self.base, self.mapped, protection) };
+            if let Err(error) = result {
+                // The system may have changed the first pages before it failed. It knows how to make them what they were.
+                // SAFETY: as in the call above.
+                let _ = unsafe { sys::protect(self.base, self.mapped, self.protection) };
+                return Err(error);
+            }
         }
         self.protection = protection;
+        self.was_writable |= protection.write();
         Ok(())
     }
 
     /// Makes the pages writable.
     pub(crate) fn make_writable(&mut self) -> io::Result<()> {
-        if self.protection.write() { Ok(()) } else { self.protect(self.writable) }
-    }
-
-    /// Unmaps, and says what the system said. On failure the mapping is as before.
-    pub(crate) fn unmap(mut self) -> Result<(), (io::Error, Mapping)> {
-        match self.unmap_in_place() {
-            Ok(()) => Ok(()),
-            Err(error) => Err((error, self)),
+        if self.protection.write() {
+            return Ok(());
         }
+        if self.shared_file && sys::KEEPS_FILE && self.file.is_none() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "what is written could not be flushed: the mapping keeps no file (MmapOptions::keep_file)",
+            ));
+        }
+        self.protect(self.writable)
     }
 
-    fn unmap_in_place(&mut self) -> io::Result<()> {
+    /// Unmaps, and says what the system said. On failure the mapping is as before; otherwise the only thing left to do with
+    /// this value is to drop it.
+    pub(crate) fn unmap(&mut self) -> io::Result<()> {
         if self.mapped > 0 {
+            // No handler may take a fault at these addresses for ours from here on.
+            let watched = self.watch.take().is_some();
             // SAFETY: the range is exactly what the backend mapped [M1] from this source, and with this value the last view
             // goes: nobody is left who could use it.
-            unsafe { sys::unmap(self.base, self.mapped, self.source) }?;
-            self.mapped = 0;
+            let result = unsafe { sys::unmap(self.base, self.mapped, self.source) };
+            match result {
+                Ok(()) => self.mapped = 0,
+                Err(_) if watched => self.watch(),
+                Err(_) => {}
+            }
+            return result;
         }
         Ok(())
+    }
+
+    /// Whether what is written through this mapping goes to a file.
+    pub(crate) fn writes_file(&self) -> bool {
+        self.shared_file && self.was_writable
     }
 
     /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
     /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
     fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
-        if !self.writes_file || len == 0 {
+        if !self.writes_file() || len == 0 {
             return Ok(None);
         }
-        match self.failed.get() {
-            Some(&code) => Err(io::Error::from_raw_os_error(code)),
-            None => Ok(Some(self.pages_of(offset, len))),
-        }
+        self.no_failure()?;
+        Ok(Some(self.pages_of(offset, len)))
     }
 
-    /// Remembers a failed write-back for all later flushes.
+    /// The error of an earlier failure, if there was one.
+    fn no_failure(&self) -> io::Result<()> {
+        self.failed.get().map_or(Ok(()), |&code| Err(io::Error::from_raw_os_error(code)))
+    }
+
+    /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
     fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if let Some(code) = result.as_ref().err().and_then(io::Error::raw_os_error) {
-            // The first one stays.
-            let _ = self.failed.set(code);
+        use io::ErrorKind::{Interrupted, InvalidInput, OutOfMemory, Unsupported, WouldBlock};
+        if let Err(error) = &result {
+            let untried = matches!(error.kind(), Interrupted | InvalidInput | OutOfMemory | Unsupported | WouldBlock);
+            if let Some(code) = error.raw_os_error().filter(|_| !untried) {
+                // The first one stays.
+                let _ = self.failed.set(code);
+            }
         }
         result
     }
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
     fn file_at(&self, offset: usize) -> Option<(sys::FileRef<'_>, u64)> {
-        let file = self.file.as_ref()?;
+        let (file, _) = self.file.as_ref()?;
         Some((sys::file_ref(file), self.file_offset + offset as u64))
     }
 
@@ -217,7 +332,8 @@ impl Mapping {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset)))
+        self.flushes.run(|| self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset))))?;
+        self.no_failure()
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
@@ -225,32 +341,37 @@ impl Mapping {
         let Some((first, pages)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        match self.remember(sys::start_flush(self.address_of(first), pages, self.file_at(first)))? {
+        let file = self.file_at(first).filter(|_| self.file.as_ref().is_some_and(|(_, starts)| *starts));
+        match self.remember(sys::start_flush(self.address_of(first), pages, file))? {
             sys::Started::Yes => Ok(()),
             sys::Started::No => background::flush(self, offset, len),
         }
     }
 
-    /// Writes the contents, and the kept file's metadata, to stable storage.
+    /// Writes the contents, and all of the kept file's metadata, to stable storage.
     pub(crate) fn sync_all(&self) -> io::Result<()> {
-        if self.to_flush(self.lead, self.len)?.is_none() {
+        if !self.writes_file() {
             return Ok(());
         }
-        let Some(file) = &self.file else {
+        let Some((file, _)) = &self.file else {
+            if self.len == 0 {
+                return Ok(());
+            }
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "the mapping keeps no file (MmapOptions::keep_file); call sync_all of the file itself",
             ));
         };
         self.flush(self.lead, self.len)?;
-        self.remember(sys::sync_all(sys::file_ref(file)))
+        self.flushes.run(|| self.remember(sys::sync_all(sys::file_ref(file))))?;
+        self.no_failure()
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
-        let _ = self.unmap_in_place();
+        let _ = self.unmap();
     }
 }
 

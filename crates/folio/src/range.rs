@@ -7,11 +7,17 @@ use std::io;
 use std::ops::Range;
 
 /// Checks that `offset .. offset + len` lies inside `0 .. whole`.
+#[inline]
 pub(crate) fn check(offset: usize, len: usize, whole: usize) -> io::Result<()> {
     match offset.checked_add(len) {
         Some(end) if end <= whole => Ok(()),
-        _ => Err(invalid_input("the range reaches past the end of the view")),
+        _ => Err(past_end()),
     }
+}
+
+#[cold]
+fn past_end() -> io::Error {
+    invalid_input("the range reaches past the end of the view")
 }
 
 /// Checks that a range is one, and lies inside `0 .. whole`.

@@ -73,13 +73,13 @@ fn every_kind(options: &MmapOptions, path: &Path) -> Vec<(&'static str, Seen)> {
         ("ReadExecute", look(options.map_view(&exec, Protection::ReadExecute))),
         // SAFETY: nobody else uses the file, and slices are not made of the maps.
         ("map", look(unsafe { options.map(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_mut", look(unsafe { options.map_mut(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_copy", look(unsafe { options.map_copy(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_copy_read_only", look(unsafe { options.map_copy_read_only(&file) })),
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         ("map_exec", look(unsafe { options.map_exec(&exec) })),
     ]
 }
@@ -203,9 +203,9 @@ fn protection_goes_back_and_forth() {
     let path = |index: usize| &files[index].1;
     // SAFETY: nobody else uses the file.
     let shared = unsafe { MmapMut::map_mut(read_write(path(0))) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let private = unsafe { MmapOptions::new().map_copy(File::open(path(1)).unwrap()) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as in the call above.
     let lazy = unsafe { MmapOptions::new().map_copy_read_only(File::open(path(2)).unwrap()) }.unwrap();
     assert_eq!(lazy.protection(), Protection::Read);
     let memory = MmapMut::map_anon(len).unwrap();

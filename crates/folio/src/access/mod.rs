@@ -1,16 +1,18 @@
 //! Checked access: copies and numbers that give an error where a plain load or store would end the process.
 
+mod atomic;
+mod lend;
 mod reader;
 mod scalar;
 
 pub use reader::Reader;
-pub use scalar::Scalar;
+pub use scalar::{AtomicScalar, Scalar};
 
 use crate::error::read_only;
+use crate::fault::lent::Lent;
 use crate::fault::{self, Stop};
 use crate::range;
 use crate::view::{Access, Exclusive, Shared, View};
-use scalar::Bytes;
 use std::io;
 
 impl<A: Access> View<A> {
@@ -39,6 +41,7 @@ impl<A: Access> View<A> {
     /// assert!(view.read_exact_at(&mut buf, 97).is_err());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn read_exact_at(&self, buf: &mut [u8], offset: usize) -> io::Result<()> {
         range::check(offset, buf.len(), self.len())?;
         self.copy_out(buf, offset).map_err(|stop| stop.into_error(offset))
@@ -46,7 +49,8 @@ impl<A: Access> View<A> {
 
     /// The number whose bytes, in the order of this machine, are at `offset`.
     ///
-    /// `offset` need not be a multiple of anything.
+    /// `offset` need not be a multiple of anything. If the address is a multiple of the number's size, and that is not above
+    /// [`fault::ATOMIC_WIDTH`], it is a single access of the machine: relaxed, and never torn.
     ///
     /// # Errors
     ///
@@ -61,10 +65,15 @@ impl<A: Access> View<A> {
     /// assert_eq!(u32::from_be_bytes(view.load::<u32>(3)?.to_ne_bytes()), u32::from_be(0x0102_0304));
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
-        let mut bytes = T::Bytes::ZERO;
-        self.read_exact_at(bytes.as_mut(), offset)?;
-        Ok(T::from_bytes(bytes))
+        range::check(offset, size_of::<T>(), self.len())?;
+        let from = self.as_ptr().wrapping_add(offset);
+        self.undisturbed(offset, size_of::<T>(), || {
+            // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
+            unsafe { T::load(from) }
+        })
+        .map_err(|stop| stop.into_error(offset))
     }
 
     /// A reader of the view's bytes from its start, by checked copies: [`Read`](io::Read) and [`Seek`](io::Seek).
@@ -85,29 +94,93 @@ impl<A: Access> View<A> {
         Reader::new(self)
     }
 
+    /// Reads a byte of every page of the view, so that what cannot be brought in is an error now.
+    pub(crate) fn touch_every_page(&self) -> io::Result<()> {
+        let page_size = self.mapping().page_size();
+        let first_boundary = page_size - self.as_ptr().addr() % page_size;
+        if !self.is_empty() {
+            self.load::<u8>(0)?;
+        }
+        (first_boundary..self.len()).step_by(page_size).try_for_each(|at| self.load::<u8>(at).map(drop))
+    }
+
     /// Copies a range that has been checked.
+    #[inline]
     fn copy_out(&self, buf: &mut [u8], offset: usize) -> Result<(), Stop> {
         debug_assert!(range::check(offset, buf.len(), self.len()).is_ok());
         let from = self.as_ptr().wrapping_add(offset);
-        // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
-        // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
-        unsafe { fault::read(from, buf.as_mut_ptr(), buf.len()) }
+        self.undisturbed(offset, buf.len(), || {
+            // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
+            // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
+            unsafe { fault::read(from, buf.as_mut_ptr(), buf.len()) }
+        })
     }
 
-    /// Copies into a range, after the checks that writing needs.
-    ///
-    /// # Safety
-    ///
-    /// No reference to the bytes exists: the caller holds a `Shared` view, or `&mut` of an `Exclusive` one.
-    unsafe fn copy_in(&self, bytes: &[u8], offset: usize) -> io::Result<()> {
-        range::check(offset, bytes.len(), self.len())?;
-        if !self.protection().write() {
-            return Err(read_only());
+    /// Runs an access that writes, after the checks that writing needs.
+    #[inline]
+    fn writing(&self, offset: usize, len: usize, access: impl FnMut() -> Result<(), Stop>) -> io::Result<()> {
+        self.check_write(offset, len)?;
+        self.undisturbed(offset, len, access).map_err(|stop| stop.into_error(offset))
+    }
+
+    /// The checks that writing needs.
+    #[inline]
+    fn check_write(&self, offset: usize, len: usize) -> io::Result<()> {
+        range::check(offset, len, self.len())?;
+        if self.protection().write() { Ok(()) } else { Err(read_only()) }
+    }
+
+    /// Runs an access to a range of the view, again if a page of it was lost or came back under a closure meanwhile: what
+    /// stands in the place of a lost page is not the file's.
+    #[inline]
+    fn undisturbed<R>(
+        &self,
+        offset: usize,
+        len: usize,
+        mut access: impl FnMut() -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        match access() {
+            Ok(value) if self.mapping().exchanged().is_none() => Ok(value),
+            answer => self.disturbed(answer, offset, len, access),
         }
-        let to = self.start_ptr().wrapping_add(offset);
-        // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1], and
-        // no reference to it exists (caller); `bytes` is borrowed, so it is valid for reads.
-        unsafe { fault::write(to, bytes.as_ptr(), bytes.len()) }.map_err(|stop| stop.into_error(offset))
+    }
+
+    /// What is left to do when an access has failed, or may have been disturbed.
+    #[cold]
+    #[inline(never)]
+    fn disturbed<R>(
+        &self,
+        answer: Result<R, Stop>,
+        offset: usize,
+        len: usize,
+        access: impl FnMut() -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        match self.mapping().exchanged() {
+            None => answer,
+            Some(lent) => self.until_undisturbed(lent, offset, len, access),
+        }
+    }
+
+    #[cold]
+    fn until_undisturbed<R>(
+        &self,
+        lent: &Lent,
+        offset: usize,
+        len: usize,
+        access: impl FnMut() -> Result<R, Stop>,
+    ) -> Result<R, Stop> {
+        let start = self.as_ptr().addr() + offset;
+        let pages = if len == 0 { 0..0 } else { lent.extent().pages_at(start, len) };
+        let (lost, answer) = lent.undisturbed(pages, access);
+        let Some(page) = lost else {
+            return answer;
+        };
+        let lost = lent.extent().start_of(page).saturating_sub(start);
+        Err(match answer {
+            Ok(_) => Stop::lost(lost),
+            Err(Stop::Fault(at)) => Stop::Fault(at.min(lost)),
+            Err(stop) => stop,
+        })
     }
 }
 
@@ -132,19 +205,30 @@ impl View<Shared> {
     /// assert!(view.write_all_at(b"header", 95).is_err());
     /// # std::io::Result::Ok(())
     /// ```
+    #[inline]
     pub fn write_all_at(&self, buf: &[u8], offset: usize) -> io::Result<()> {
-        // SAFETY: no safe code makes a reference to the bytes of a `Shared` view; who makes one by `unsafe` vouches that
-        // nobody writes meanwhile.
-        unsafe { self.copy_in(buf, offset) }
+        let to = self.start_ptr().wrapping_add(offset);
+        self.writing(offset, buf.len(), || {
+            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]. No safe code
+            // makes a reference to the bytes of a `Shared` view; who makes one by `unsafe` vouches that nobody writes.
+            unsafe { fault::write(to, buf.as_ptr(), buf.len()) }
+        })
     }
 
     /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
     ///
+    /// A single access of the machine under the same condition as [`load`](View::load).
+    ///
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
+    #[inline]
     pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
-        self.write_all_at(value.into_bytes().as_ref(), offset)
+        let to = self.start_ptr().wrapping_add(offset);
+        self.writing(offset, size_of::<T>(), || {
+            // SAFETY: as in `write_all_at`, for the bytes of the number.
+            unsafe { value.store(to) }
+        })
     }
 }
 
@@ -157,17 +241,29 @@ impl View<Exclusive> {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the view; nothing is written.
     /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached, as in
     ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
+    #[inline]
     pub fn write_all_at(&mut self, buf: &[u8], offset: usize) -> io::Result<()> {
-        // SAFETY: `&mut self` is the only way to the bytes of an `Exclusive` view [V2].
-        unsafe { self.copy_in(buf, offset) }
+        let to = self.start_ptr().wrapping_add(offset);
+        self.writing(offset, buf.len(), || {
+            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; `&mut self` is
+            // the only way to the bytes of an `Exclusive` view [V2].
+            unsafe { fault::write(to, buf.as_ptr(), buf.len()) }
+        })
     }
 
     /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
     ///
+    /// A single access of the machine under the same condition as [`load`](View::load).
+    ///
     /// # Errors
     ///
     /// As [`write_all_at`](Self::write_all_at).
+    #[inline]
     pub fn store<T: Scalar>(&mut self, offset: usize, value: T) -> io::Result<()> {
-        self.write_all_at(value.into_bytes().as_ref(), offset)
+        let to = self.start_ptr().wrapping_add(offset);
+        self.writing(offset, size_of::<T>(), || {
+            // SAFETY: as in `write_all_at`, for the bytes of the number.
+            unsafe { value.store(to) }
+        })
     }
 }

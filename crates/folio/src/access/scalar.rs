@@ -1,6 +1,6 @@
 //! The numbers that can be loaded and stored.
 
-#![forbid(unsafe_code)]
+use crate::fault::{self, Stop};
 
 /// A primitive number: what [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take.
 ///
@@ -9,37 +9,80 @@
 /// `from_be`, `to_le` and the like.
 pub trait Scalar: sealed::Sealed + Copy + Send + Sync + 'static {}
 
-/// An array of the bytes of a number.
-pub trait Bytes: AsRef<[u8]> + AsMut<[u8]> {
-    /// All zeros.
-    const ZERO: Self;
-}
+/// A number that the atomic accesses of [`MmapViewSync`](crate::MmapViewSync) take: `u32` and `u64`. Sealed.
+pub trait AtomicScalar: Scalar + sealed::Atomic {}
 
-impl<const N: usize> Bytes for [u8; N] {
-    const ZERO: Self = [0; N];
-}
+impl AtomicScalar for u32 {}
+impl AtomicScalar for u64 {}
 
-mod sealed {
-    pub trait Sealed {
-        type Bytes: super::Bytes;
-        fn from_bytes(bytes: Self::Bytes) -> Self;
-        fn into_bytes(self) -> Self::Bytes;
+pub(super) mod sealed {
+    use super::Stop;
+    use crate::fault::AtomicWord;
+
+    pub trait Sealed: Sized {
+        /// # Safety
+        ///
+        /// As [`crate::fault::read`], for the bytes of the number.
+        unsafe fn load(src: *const u8) -> Result<Self, Stop>;
+
+        /// # Safety
+        ///
+        /// As [`crate::fault::write`], for the bytes of the number.
+        unsafe fn store(self, dst: *mut u8) -> Result<(), Stop>;
     }
+
+    pub trait Atomic: AtomicWord {}
+    impl Atomic for u32 {}
+    impl Atomic for u64 {}
 }
 
-macro_rules! scalars {
-    ($($number:ty),*) => {$(
+/// Numbers of the size of a word, which is moved at once.
+macro_rules! words {
+    ($($number:ty as $word:ty),*) => {$(
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
-            type Bytes = [u8; size_of::<$number>()];
-            fn from_bytes(bytes: Self::Bytes) -> Self {
-                <$number>::from_ne_bytes(bytes)
+            #[inline]
+            unsafe fn load(src: *const u8) -> Result<Self, Stop> {
+                // SAFETY: the same obligations, passed on.
+                let word = unsafe { fault::load::<$word>(src) }?;
+                Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
             }
-            fn into_bytes(self) -> Self::Bytes {
-                self.to_ne_bytes()
+            #[inline]
+            unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
+                // SAFETY: the same obligations, passed on.
+                unsafe { fault::store(dst, <$word>::from_ne_bytes(self.to_ne_bytes())) }
             }
         }
     )*};
 }
 
-scalars!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64);
+words!(u8 as u8, i8 as u8, u16 as u16, i16 as u16, u32 as u32, i32 as u32, f32 as u32);
+words!(u64 as u64, i64 as u64, f64 as u64);
+#[cfg(target_pointer_width = "32")]
+words!(usize as u32, isize as u32);
+#[cfg(target_pointer_width = "64")]
+words!(usize as u64, isize as u64);
+
+/// Numbers that are wider than a word, which are copied.
+macro_rules! wide {
+    ($($number:ty),*) => {$(
+        impl Scalar for $number {}
+        impl sealed::Sealed for $number {
+            #[inline]
+            unsafe fn load(src: *const u8) -> Result<Self, Stop> {
+                let mut bytes = [0; size_of::<Self>()];
+                // SAFETY: passed on; the array is ours and as long as the number.
+                unsafe { fault::read(src, bytes.as_mut_ptr(), bytes.len()) }?;
+                Ok(Self::from_ne_bytes(bytes))
+            }
+            #[inline]
+            unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
+                let bytes = self.to_ne_bytes();
+                // SAFETY: passed on; the array is ours and as long as the number.
+                unsafe { fault::write(dst, bytes.as_ptr(), bytes.len()) }
+            }
+        }
+    )*};
+}
+
+wide!(u128, i128);

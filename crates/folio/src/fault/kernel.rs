@@ -5,12 +5,13 @@
 //! page on the caller's side ends as in any plain copy.
 
 use super::Stop;
+use super::word::Word;
 use crate::sys;
 use std::io;
 use std::ptr;
 
-/// Bytes moved by one system call: no more than an empty pipe takes at once on any system in the platform table, and
-/// small enough for the smallest stack that a thread can have.
+/// Bytes moved by one system call at most: a divisor of every page size, no more than an empty pipe takes at once on any system
+/// in the platform table, and small enough for the smallest stack that a thread can have.
 const CHUNK: usize = 4096;
 
 /// See [`super::read`].
@@ -20,7 +21,7 @@ const CHUNK: usize = 4096;
 /// As [`super::read`].
 pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
     let mut buffer = [0u8; CHUNK];
-    by_steps(len, |done, want| {
+    by_steps(src.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` lie in the mapping (`by_steps` stays below `len`; caller); the buffer is ours.
         let got = unsafe { sys::checked_read(from, &mut buffer[..want]) }?;
@@ -38,7 +39,7 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 /// As [`super::write`].
 pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
     let mut buffer = [0u8; CHUNK];
-    by_steps(len, |done, want| {
+    by_steps(dst.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` are valid for reads (`by_steps` stays below `len`; caller); our own buffer is that
         // long and does not overlap them.
@@ -49,22 +50,45 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
     })
 }
 
-/// Calls `step(done, want)` until `len` bytes are done; it answers how many of the wanted ones it could reach. After a short
-/// answer the bytes are asked for one by one up to the next whole chunk: systems may count in coarser steps than bytes, and
-/// the offset of a fault is exact.
-fn by_steps(len: usize, mut step: impl FnMut(usize, usize) -> io::Result<usize>) -> Result<(), Stop> {
+/// See [`super::load`]. The word may be torn: the kernel says nothing about how it copies.
+///
+/// # Safety
+///
+/// As [`super::load`].
+pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+    let mut value = W::default();
+    // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
+    unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
+    Ok(value)
+}
+
+/// See [`super::store`]. The word may be torn: the kernel says nothing about how it copies.
+///
+/// # Safety
+///
+/// As [`super::store`].
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: passed on; `value` is ours.
+    unsafe { write(dst, (&raw const value).cast(), W::WIDTH) }
+}
+
+/// The answer to every atomic access. No system call makes one for us and answers with what was there, and an ordinary
+/// one may die of a page that was there when we looked.
+pub(super) fn no_atomics() -> Stop {
+    Stop::Failed(io::Error::new(io::ErrorKind::Unsupported, "kernel copies cannot make atomic accesses"))
+}
+
+/// Calls `step(done, want)` until `len` bytes at `address` are done; it answers how many of the wanted ones it could reach.
+/// No step reaches over the end of a page, and pages are lost whole: so a step that reaches nothing gives the exact offset,
+/// however coarsely the system counts.
+fn by_steps(address: usize, len: usize, mut step: impl FnMut(usize, usize) -> io::Result<usize>) -> Result<(), Stop> {
     let mut done = 0;
-    let mut singly_until = 0;
     while done < len {
-        let want = if done < singly_until { 1 } else { CHUNK.min(len - done) };
-        let got = step(done, want).map_err(Stop::Failed)?;
-        if got == 0 && want == 1 {
-            return Err(Stop::Fault(done));
+        let to_boundary = CHUNK - address.wrapping_add(done) % CHUNK;
+        match step(done, to_boundary.min(len - done)).map_err(Stop::Failed)? {
+            0 => return Err(Stop::lost(done)),
+            got => done += got,
         }
-        if got < want {
-            singly_until = done + want;
-        }
-        done += got;
     }
     Ok(())
 }
@@ -73,23 +97,22 @@ fn by_steps(len: usize, mut step: impl FnMut(usize, usize) -> io::Result<usize>)
 mod tests {
     use super::*;
 
-    /// A kernel whose copies count in words of 8 bytes still gives the exact byte.
+    /// Systems may count in coarser steps than bytes: the first byte that is lost is the first of a page, wherever the copy
+    /// begins.
     #[test]
-    fn the_offset_is_exact_where_the_system_counts_coarsely() {
-        for lost in [0, 1, 7, 8, 9, 4095, 4096, 4097, 9999] {
-            let reach = |done: usize, want: usize| {
-                let real = lost.max(done).min(done + want) - done;
-                Ok(if want == 1 {
-                    real
-                } else if real == want {
-                    want
-                } else {
-                    real / 8 * 8
-                })
-            };
-            match by_steps(10_000, reach) {
-                Err(Stop::Fault(at)) => assert_eq!(at, lost),
-                other => panic!("{other:?}"),
+    fn the_offset_of_a_fault_is_the_start_of_a_page() {
+        for address in [0, 1, 4095, 4096, 5000] {
+            for lost in [4096, 8192, 12288usize] {
+                let reach = |done: usize, want: usize| {
+                    let at = address + done;
+                    assert_eq!(at / CHUNK, (at + want - 1) / CHUNK, "one page");
+                    Ok(if at >= lost { 0 } else { want })
+                };
+                match by_steps(address, 10_000, reach) {
+                    Err(Stop::Fault(at)) => assert_eq!(at, lost.saturating_sub(address)),
+                    Ok(()) => assert!(address + 10_000 <= lost),
+                    other => panic!("{other:?}"),
+                }
             }
         }
     }
@@ -99,7 +122,7 @@ mod tests {
     fn a_page_that_comes_back_is_no_fault() {
         let mut short = true;
         let mut total = 0;
-        by_steps(10_000, |_, want| {
+        by_steps(0, 10_000, |_, want| {
             let got = if std::mem::take(&mut short) { 100 } else { want };
             total += got;
             Ok(got)

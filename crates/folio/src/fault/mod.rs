@@ -1,16 +1,171 @@
 //! Access to mapped memory that reports a fault instead of ending the process.
 //!
 //! A page of a mapping can be lost at any moment: the file is cut short, the disk behind a hole is full, the medium
-//! fails. Touching such a page by an ordinary load raises a signal. The functions of this module move bytes between a
-//! mapping (the *view's side*) and memory of the caller (the *caller's side*) and answer with the place of the first
-//! byte of the view's side that could not be reached. A fault on the caller's side is none of their business: it ends
-//! as it would have ended in a plain copy.
+//! fails. Touching such a page by an ordinary load raises a signal (an exception on Windows), which ends the process.
+//! [Checked access](crate::View::read_exact_at) gives an [`io::Error`] that carries a [`Fault`] instead. This module is
+//! for programs that want a say in how.
+//!
+//! # Two ways, one promise
+//!
+//! *Routines* are small pieces of assembly that copy as fast as any plain copy. A fault in one of them is caught by a
+//! handler of SIGBUS and SIGSEGV (a vectored exception handler on Windows), which is installed at the first checked access
+//! of the process and stays. It acts only on a fault that the kernel raised for an instruction of a routine, at an
+//! address in the view; everything else goes to the handler that was there before, with the mask and flags that it asked
+//! for.
+//!
+//! *Kernel copies* let the kernel move the bytes. That takes a system call for each access, and no handler. They are what
+//! folio does where it has no routines, and everywhere in a program that has called [`use_kernel_copies`].
+//!
+//! Both give the same answers, but for [the atomic accesses](ATOMIC_WIDTH), which the kernel cannot make.
+//!
+//! | | Linux, Android, Apple, FreeBSD | Windows | other systems |
+//! |---|---|---|---|
+//! | x86-64, aarch64 | routines | routines | kernel copies |
+//! | other architectures | kernel copies | none: an error | kernel copies |
+//!
+//! # For a program with handlers of its own
+//!
+//! - One that installs its handler before the first checked access need not do anything.
+//! - One that installs it later should call [`install`] before, so that its own is on top, and pass on what it does not
+//!   know to the handler that [`sigaction`] answered with. Or call [`install`] afterwards: folio's is on top then, and
+//!   passes on to the program's.
+//! - One that blocks SIGBUS or SIGSEGV in a thread should do so before that thread's first checked access, which takes
+//!   both out of the thread's mask, or call [`prepare_thread`] afterwards. A fault in a thread that blocks its signal ends
+//!   the process, whatever handlers there are.
+//! - A host that must not see foreign handlers at all chooses [`use_kernel_copies`].
+//!
+//! The first checked access of a process or of a thread does this work, so it should not be made inside a signal handler.
+//! Every later one may be.
+//!
+//! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
 mod kernel;
+pub(crate) mod lent;
+mod stop;
+#[cfg(not(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
+)))]
+#[path = "by_kernel.rs"]
+mod way;
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64",
+    any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
+))]
+#[path = "routines/mod.rs"]
+mod way;
+mod word;
+
+#[cfg(all(test, unix))]
+mod tests;
+
+pub(crate) use stop::Stop;
+pub(crate) use word::{AtomicWord, Word};
 
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A naturally aligned load or store of a number up to this many bytes is one access of the machine: no other thread or
+/// process sees half of it, and it sees no half of another such access.
+///
+/// It is 8 where folio has [routines](self#two-ways-one-promise), and 1 elsewhere and in a program that has called
+/// [`use_kernel_copies`], whatever this constant says there: the kernel does not say how it copies.
+///
+/// The atomic accesses need a routine: `load_acquire`, `store_release`, `compare_exchange` and `fetch_add` are
+/// [`Unsupported`](io::ErrorKind::Unsupported) with kernel copies. The kernel offers no such access that would answer with
+/// an error, and an ordinary one may meet a page that was there when it was probed and is gone now.
+pub const ATOMIC_WIDTH: usize = way::ATOMIC_WIDTH;
+
+/// How many accesses have ended in a fault.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Installs the fault handler, or puts it on top again.
+///
+/// The first checked access does this by itself. Call it to choose the moment: before the program installs handlers of its
+/// own, or after it to get on top of one. It costs two system calls when the handler is on top already. Each time it is
+/// put on top of another handler uses up one of eight entry points, because one that was used twice could be called in
+/// a circle.
+///
+/// The handler is never removed, and the library that contains this crate stays loaded from now on.
+///
+/// # Platform-specific behaviour
+///
+/// - Unix: SIGBUS and SIGSEGV, with `SA_SIGINFO` and `SA_ONSTACK`. The handlers that were there are called for whatever is
+///   not a fault of a checked access.
+/// - Windows: a vectored exception handler, which others are called after.
+///
+/// # Errors
+///
+/// - [`Unsupported`](io::ErrorKind::Unsupported) where folio has no routines, and after [`use_kernel_copies`]: checked
+///   access works without a handler there.
+/// - An error of another kind when all entry points are used up, or as the system gives it.
+///
+/// # Examples
+///
+/// ```
+/// # if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+/// folio::fault::install()?;
+/// assert!(folio::fault::is_installed());
+/// # }
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "sigaction")]
+pub fn install() -> io::Result<()> {
+    way::install()
+}
+
+/// Whether the fault handler is the first that the system calls.
+///
+/// It is not before the first checked access, with kernel copies, and after somebody has put another handler on top (which
+/// may pass on to ours, or not).
+#[must_use]
+pub fn is_installed() -> bool {
+    way::is_installed()
+}
+
+/// Lets this thread take SIGBUS and SIGSEGV, if it blocks them.
+///
+/// A fault in a thread that blocks its signal ends the process. The first checked access of each thread takes both
+/// signals out of the thread's mask; this does it again, for a thread that has blocked them since. A signal of these that
+/// was sent to the thread and is waiting is delivered at once.
+///
+/// # Platform-specific behaviour
+///
+/// Does nothing on Windows, where folio has no routines, and after [`use_kernel_copies`].
+///
+/// # Errors
+///
+/// As the system gives them.
+#[doc(alias = "pthread_sigmask")]
+pub fn prepare_thread() -> io::Result<()> {
+    way::prepare_thread()
+}
+
+/// Chooses kernel copies for every checked access of the program, for good.
+///
+/// For programs that run inside a host that must not see a foreign handler (a virtual machine or a language runtime that
+/// handles faults itself), and for tests. Each access takes a system call from then on, some hundred times as long as a
+/// routine for a single number.
+///
+/// # Errors
+///
+/// When the handler is installed already, which the first checked access does. Calling it twice is no error.
+#[doc(alias = "process_vm_readv")]
+pub fn use_kernel_copies() -> io::Result<()> {
+    way::use_kernel_copies()
+}
+
+/// How many accesses of this process have ended in a fault instead of a signal.
+///
+/// It only ever grows. In a child process it goes on from the parent's number.
+#[must_use]
+pub fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed) as u64
+}
 
 /// Where a checked access met a page that could not be reached.
 ///
@@ -65,27 +220,6 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Why a checked copy stopped.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The byte at this offset of the view's side was the first that could not be reached. Those before it were
-    /// copied.
-    Fault(usize),
-    /// The copy could not be made for a reason that has nothing to do with the memory (no descriptor left for the
-    /// fall-back, say).
-    Failed(io::Error),
-}
-
-impl Stop {
-    /// The public error, for an access that began at byte `base` of the view.
-    pub(crate) fn into_error(self, base: usize) -> io::Error {
-        match self {
-            Stop::Fault(at) => io::Error::other(Fault { offset: base + at }),
-            Stop::Failed(error) => error,
-        }
-    }
-}
-
 /// Copies `len` bytes of a mapping into memory of the caller.
 ///
 /// # Safety
@@ -93,9 +227,10 @@ impl Stop {
 /// - `src .. src + len` lies in one mapping that stays mapped for the length of the call; its pages may be lost and
 ///   its bytes may be changed by anybody meanwhile.
 /// - `dst .. dst + len` is valid for writes and overlaps nothing that anybody else reads or writes meanwhile.
+#[inline]
 pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { kernel::read(src, dst, len) }
+    unsafe { way::read(src, dst, len) }
 }
 
 /// Copies `len` bytes of the caller into a mapping.
@@ -105,7 +240,74 @@ pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 /// - `dst .. dst + len` lies in one mapping that stays mapped for the length of the call, and no reference to those
 ///   bytes exists; its pages may be lost or not writable, and its bytes may be read and changed by anybody meanwhile.
 /// - `src .. src + len` is valid for reads, and nobody writes there meanwhile.
+#[inline]
 pub(crate) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { kernel::write(dst, src, len) }
+    unsafe { way::write(dst, src, len) }
+}
+
+/// Loads the word at `src`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+///
+/// # Safety
+///
+/// As [`read`], for the bytes of the word.
+#[inline]
+pub(crate) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::load(src) }
+}
+
+/// Stores a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+///
+/// # Safety
+///
+/// As [`write`], for the bytes of the word.
+#[inline]
+pub(crate) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::store(dst, value) }
+}
+
+/// Loads the word at `src`: what others wrote before they released this value is seen by what comes after.
+///
+/// # Safety
+///
+/// As [`read`], for the bytes of the word; `src` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::load_acquire(src) }
+}
+
+/// Stores a word at `dst`: what comes before is seen by others that acquire this value.
+///
+/// # Safety
+///
+/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::store_release(dst, value) }
+}
+
+/// Stores `new` at `dst` if `current` is there, and answers what was there before. Acquires, and releases if it stores.
+///
+/// # Safety
+///
+/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::compare_exchange(dst, current, new) }
+}
+
+/// Adds `value` to the word at `dst`, wrapping around, and answers what was there before. Acquires and releases.
+///
+/// # Safety
+///
+/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::fetch_add(dst, value) }
 }

@@ -1,43 +1,31 @@
 //! The one routine that maps files, the one that maps anonymous memory, and the checks that both go through.
 
 use super::MmapOptions;
-use super::allocate::allocate;
+use super::allocate::Allocation;
 use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::{Claim, Mapping, Parts};
 use crate::range::round_up;
-use crate::sys::{self, AsFile, FileKind, MapFlags, Source};
-use std::fs;
+use crate::sys::{self, FileKind, MapFlags, Source};
 use std::io;
 
 impl MmapOptions {
-    /// Maps a file of the user.
-    pub(super) fn file<F: AsFile>(
+    /// Maps a file of the user. It has been asked for its handle once, and is not asked again: it might answer with another.
+    pub(super) fn file(
         &self,
-        file: &F,
+        file: sys::FileRef<'_>,
         protection: Protection,
         private: bool,
         claim: Claim,
     ) -> io::Result<Mapping> {
-        let file = sys::file_ref(file);
-        let flush_needs_it = sys::KEEPS_FILE && !private && protection.write_shared();
-        // Before anything is mapped, so that a failure leaves nothing behind.
-        let kept = if self.keep_file || flush_needs_it { Some(sys::duplicate(file)?) } else { None };
         let mapping = self.map_file(file, protection, private, claim)?;
-        Ok(match kept {
-            Some(kept) => mapping.keep(kept),
-            None => mapping,
-        })
+        let flush_needs_it = sys::KEEPS_FILE && !private && protection.write_shared();
+        // Only now: closing a duplicate takes the process's locks from the file.
+        if self.keep_file || flush_needs_it { Ok(mapping.keep(sys::duplicate(file)?)) } else { Ok(mapping) }
     }
 
-    /// Maps a file of ours, and keeps it.
-    pub(super) fn owned_file(&self, file: fs::File, protection: Protection) -> io::Result<Mapping> {
-        let file = sys::file_of(file);
-        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
-        Ok(mapping.keep(file))
-    }
-
-    fn map_file(
+    /// Maps a file, with real blocks if they are asked for.
+    pub(super) fn map_file(
         &self,
         file: sys::FileRef<'_>,
         protection: Protection,
@@ -45,34 +33,56 @@ impl MmapOptions {
         claim: Claim,
     ) -> io::Result<Mapping> {
         let private = private || protection == Protection::ReadCopy;
-        let writes_file = !private && protection.write_shared();
-        let mut info = sys::inspect(file)?;
+        let info = sys::inspect(file)?;
         check_kind(info.kind)?;
-        if self.allocate {
-            if !writes_file {
-                return Err(invalid_input("blocks can only be allocated for a mapping that writes to the file"));
-            }
-            allocate(file, self.offset, self.len_in(info.len, true)? as u64)?;
-            info = sys::inspect(file)?;
+        if !self.allocate {
+            return self.map_range(file, &info, protection, private, claim);
         }
+        if private || !protection.write_shared() {
+            return Err(invalid_input("blocks can only be allocated for a mapping that writes to the file"));
+        }
+        let len = self.len_in(info.len, true)?;
+        // Whether the file can be mapped so at all, before anything is done to it.
+        sys::probe_mappable(file, info.page_size, &self.flags_for(protection, private))?;
+        let allocation = Allocation::new(file, &info, self.offset, len as u64)?;
+        let mapping = self.map_range(file, &sys::inspect(file)?, protection, private, claim)?;
+        allocation.keep();
+        Ok(mapping)
+    }
+
+    /// Maps a file that is known to be of a kind that can be mapped.
+    fn map_range(
+        &self,
+        file: sys::FileRef<'_>,
+        info: &sys::FileInfo,
+        protection: Protection,
+        private: bool,
+        claim: Claim,
+    ) -> io::Result<Mapping> {
         let len = self.len_in(info.len, self.allow_past_end)?;
         let granularity = sys::granularity().max(info.page_size);
         let lead = self.offset % granularity as u64;
         let file_offset = self.offset - lead;
-        let lead = usize::try_from(lead).map_err(|_| invalid_input("the offset is out of range"))?;
-        let flags = MapFlags { protection, private, ..self.flags() };
+        let lead = usize::try_from(lead).map_err(|_| out_of_range())?;
+        let flags = self.flags_for(protection, private);
 
         let (range, lead) = if len == 0 {
-            sys::probe_mappable(file, info.page_size, &flags)?;
+            // On a file system of huge pages the probe would take one, and lengthen the file.
+            if info.page_size == sys::page_size() {
+                sys::probe_mappable(file, info.page_size, &flags)?;
+            }
             (None, 0)
         } else {
             let mapped = mapped_len(lead, len, info.page_size)?;
+            if file_offset.checked_add(mapped as u64).is_none_or(|end| i64::try_from(end).is_err()) {
+                return Err(out_of_range());
+            }
             (Some((sys::map_file(file, file_offset, mapped, &flags)?, mapped)), lead)
         };
         // SAFETY: the backend has just made this mapping of whole pages, in which `lead + len` bytes lie, or there is none.
         // The claim is the caller's: `Shared` holds always, private memory of a file and the others by the word of the
         // `unsafe` function that asks for them.
-        Ok(unsafe {
+        let mapping = unsafe {
             Mapping::new(Parts {
                 range,
                 source: Source::File,
@@ -82,10 +92,12 @@ impl MmapOptions {
                 protection,
                 writable: if private { Protection::ReadCopy } else { Protection::ReadWrite },
                 claim,
-                writes_file,
+                private,
+                shared_file: !private,
                 file_offset,
             })
-        })
+        };
+        if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
     /// Maps anonymous memory.
@@ -112,7 +124,8 @@ impl MmapOptions {
                 protection: Protection::ReadWrite,
                 writable: Protection::ReadWrite,
                 claim: Claim::Exclusive,
-                writes_file: false,
+                private: true,
+                shared_file: false,
                 file_offset: 0,
             })
         })
@@ -130,6 +143,11 @@ impl MmapOptions {
         }
     }
 
+    /// The flags for a file.
+    fn flags_for(&self, protection: Protection, private: bool) -> MapFlags {
+        MapFlags { protection, private, ..self.flags() }
+    }
+
     /// The length of the view in a file of `file_len` bytes, checked.
     fn len_in(&self, file_len: u64, past_end: bool) -> io::Result<usize> {
         let Some(left) = file_len.checked_sub(self.offset).or(past_end.then_some(0)) else {
@@ -144,7 +162,7 @@ impl MmapOptions {
         }
         // No system has files beyond this (off_t is signed).
         if self.offset.checked_add(len as u64).is_none_or(|end| i64::try_from(end).is_err()) {
-            return Err(invalid_input("offset and length together are out of range"));
+            return Err(out_of_range());
         }
         checked_len(len)
     }
@@ -162,7 +180,7 @@ pub(super) fn check_kind(kind: FileKind) -> io::Result<()> {
 }
 
 /// Refuses lengths that no slice can have.
-fn checked_len(len: usize) -> io::Result<usize> {
+pub(super) fn checked_len(len: usize) -> io::Result<usize> {
     if isize::try_from(len).is_ok() { Ok(len) } else { Err(too_long()) }
 }
 
@@ -170,6 +188,10 @@ fn checked_len(len: usize) -> io::Result<usize> {
 fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
     let end = lead.checked_add(len).ok_or_else(too_long)?;
     checked_len(round_up(end, page_size).ok_or_else(too_long)?)
+}
+
+fn out_of_range() -> io::Error {
+    invalid_input("offset and length together are out of range")
 }
 
 fn too_long() -> io::Error {

@@ -63,6 +63,7 @@ pub struct MmapOptions {
     no_reserve_swap: bool,
     stack: bool,
     huge: Option<Option<u8>>,
+    zero_fill: bool,
 }
 
 impl MmapOptions {
@@ -131,7 +132,8 @@ impl MmapOptions {
     ///
     /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
     /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
-    /// nothing is kept unless it is asked for.
+    /// nothing is kept unless it is asked for. (On Linux the mapping itself refers to the open file that was mapped, so a
+    /// `flock` taken through that handle lasts as long as the mapping in any case.)
     ///
     /// # Platform-specific behaviour
     ///
@@ -198,13 +200,36 @@ impl MmapOptions {
         self
     }
 
+    /// Has lost pages of the mapping read as zeros, instead of ending the process when a plain slice touches them.
+    ///
+    /// For programs whose slices are everywhere and cannot be turned into checked access. It is not recovery: from the first
+    /// lost page on, [`fault`](View::fault), every flush and every checked access over that page report it, for as long as
+    /// the mapping lives, also when the file is long again. Ask `fault` before what was read is believed.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Linux and Android, on x86-64 and aarch64. Elsewhere, and after
+    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), the last call gives
+    /// [`Unsupported`](io::ErrorKind::Unsupported). It installs the [fault handler](crate::fault). For anonymous memory it
+    /// is ignored.
+    ///
+    /// # Safety
+    ///
+    /// Bytes that a slice has shown may become zero at any moment. So nothing may rely, for memory safety, on having checked a
+    /// byte earlier: no `&str` made without a copy, no archive that was validated once. What is written to a page after it was
+    /// lost goes nowhere.
+    pub unsafe fn zero_fill_on_fault(&mut self) -> &mut Self {
+        self.zero_fill = true;
+        self
+    }
+
     /// Maps a file as a view that others may change at any time. Safe: whoever uses it goes by checked copies.
     ///
     /// # Errors
     ///
     /// See [`MmapOptions`].
     pub fn map_view<F: AsFile>(&self, file: F, protection: Protection) -> io::Result<MmapViewSync> {
-        self.file(&file, protection, false, Claim::Shared).map(View::first)
+        self.file(sys::file_ref(&file), protection, false, Claim::Shared).map(View::first)
     }
 
     /// Maps a file for reading.
@@ -218,7 +243,7 @@ impl MmapOptions {
     /// As long as the map, its clones and pieces live, nobody writes these bytes of the file: not through another mapping or
     /// handle of it, in this process or any other. Cutting it short counts as writing.
     pub unsafe fn map<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)
+        self.file(sys::file_ref(&file), Protection::Read, false, Claim::Immutable).map(View::first)
     }
 
     /// Maps a file for reading and executing.
@@ -237,7 +262,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map).
     pub unsafe fn map_exec<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::ReadExecute, false, Claim::Immutable).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadExecute, false, Claim::Immutable).map(View::first)
     }
 
     /// Maps a file for reading and writing. What is written shows in the file at once.
@@ -251,7 +276,7 @@ impl MmapOptions {
     /// As long as the map, its pieces and what is made of them live, nobody else reads or writes these bytes of the file: not
     /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing.
     pub unsafe fn map_mut<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
-        self.file(&file, Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a private copy of a file (copy-on-write) for reading and writing. The file need only be open for reading.
@@ -266,7 +291,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map): nobody writes these bytes of the file. Others may read them.
     pub unsafe fn map_copy<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
-        self.file(&file, Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a private copy of a file (copy-on-write) for reading; [`make_mut`](View::make_mut) makes it writable.
@@ -281,7 +306,7 @@ impl MmapOptions {
     ///
     /// As [`map`](Self::map): nobody writes these bytes of the file, also not while the [`MmapMut`] lives that it may become.
     pub unsafe fn map_copy_read_only<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        self.file(&file, Protection::Read, true, Claim::Exclusive).map(View::first)
+        self.file(sys::file_ref(&file), Protection::Read, true, Claim::Exclusive).map(View::first)
     }
 
     /// Maps a file that the system proves to be unchangeable, as a plain slice, without `unsafe`.
@@ -301,10 +326,15 @@ impl MmapOptions {
     /// [`Unsupported`](io::ErrorKind::Unsupported) if the system has no proof to give; an error that carries a
     /// [`Fault`](crate::Fault) if a page cannot be brought in.
     pub fn map_if_safe<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
-        let handle = sys::file_ref(&file);
-        map::check_kind(sys::inspect(handle)?.kind)?;
-        match sys::proof_of_immutability(handle)? {
-            sys::Proof::Holds => {}
+        if self.zero_fill {
+            return Err(invalid_input("a file that cannot change needs no zeros for lost pages"));
+        }
+        // The handle is asked for once: a second answer could be another file.
+        let file = sys::file_ref(&file);
+        map::check_kind(sys::inspect(file)?.kind)?;
+        let proof = sys::proof_of_immutability(file)?;
+        match proof {
+            sys::Proof::Sealed | sys::Proof::Verity => {}
             sys::Proof::Fails => {
                 return Err(invalid_input("the file can be changed: neither sealed against it nor under fs-verity"));
             }
@@ -316,9 +346,11 @@ impl MmapOptions {
             }
         }
         // Seals and fs-verity cannot be taken off again, so what was true above stays true.
-        let map: Mmap = self.file(&file, Protection::Read, false, Claim::Immutable).map(View::first)?;
-        for page in (0..map.len()).step_by(sys::page_size()) {
-            map.load::<u8>(page)?;
+        // A private mapping shows the same bytes, and kernels before Linux 6.7 refuse a shared one of what is sealed against
+        // writing.
+        let map: Mmap = self.file(file, Protection::Read, true, Claim::Immutable).map(View::first)?;
+        if proof == sys::Proof::Sealed {
+            map.touch_every_page()?;
         }
         Ok(map)
     }
@@ -336,19 +368,32 @@ impl MmapOptions {
 
     /// Opens a file and maps it; the mapping keeps the file.
     pub(crate) fn open_path(&self, path: &Path, protection: Protection) -> io::Result<MmapViewSync> {
-        let file = sys::open(path, protection)?;
-        self.owned_file(file, protection).map(View::first)
+        // Before it is opened: opening a pipe waits for its other end, and opening a device may do things.
+        let kind = fs::metadata(path)?;
+        if !kind.is_file() {
+            map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
+        }
+        let file = sys::file_of(sys::open(path, protection)?);
+        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
+        Ok(View::first(mapping.keep(file)))
     }
 
     /// Creates a file with real blocks for the length and maps it; the mapping keeps the file. On failure the file is
     /// taken away again.
     pub(crate) fn create_new(&mut self, path: &Path) -> io::Result<MmapViewSync> {
+        map::checked_len(self.len.unwrap_or(0))?;
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
-        let result = self.allocate().owned_file(file, Protection::ReadWrite).map(View::first);
-        if result.is_err() {
-            // The error of the call that failed is the one to report.
-            let _ = fs::remove_file(path);
+        let file = sys::file_of(file);
+        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared);
+        match mapping {
+            Ok(mapping) => Ok(View::first(mapping.keep(file))),
+            Err(error) => {
+                // Unless somebody else has put another file there. The error of the call that failed is the one to report.
+                if sys::is_at(sys::file_ref(&file), path) {
+                    let _ = fs::remove_file(path);
+                }
+                Err(error)
+            }
         }
-        result
     }
 }

@@ -27,9 +27,13 @@
 //! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
 //! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
+//! | [`starts_through`] | whether [`start_flush`] can use a handle of this file |
 //! | [`sync_all`] | file data and all metadata on stable storage |
 //! | [`KEEPS_FILE`] | whether flushing needs the file's handle, so that writable shared mappings always keep one |
+//! | [`on_fork`], [`without_signals`] | for the thread that flushes in the background; nothing where there are no such things |
 //! | [`allocate`] | real blocks for a range of a file, the file extended if it is shorter, never shrunk |
+//! | [`is_at`] | whether a path leads to an open file |
+//! | [`file_len_limit`], [`file_too_long`] | how long the process may make a file, and the error for a longer one |
 //! | [`write_at`], [`set_len`] | for file systems without the call behind [`allocate`] |
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
@@ -60,9 +64,10 @@ use unsupported as backend;
 
 pub use backend::AsFile;
 pub(crate) use backend::{
-    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_of, file_ref, flush, granularity,
-    huge_page_size, inspect, map_anonymous, map_file, open, page_size, probe_mappable, proof_of_immutability, protect,
-    set_len, start_flush, sync_all, unmap, write_at,
+    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
+    file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
+    page_size, probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
+    without_signals, write_at,
 };
 
 /// What [`inspect`] says of an open file.
@@ -139,8 +144,10 @@ pub(crate) enum Started {
 #[allow(dead_code, reason = "the contract's words: not every backend says each")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// It does: sealed or protected against every change, by a file system that can be believed.
-    Holds,
+    /// It does: memory that is sealed against writing and shrinking.
+    Sealed,
+    /// It does: fs-verity, on a file system that can be believed.
+    Verity,
     /// The system could prove it, but this file can be changed.
     Fails,
     /// The system has no such proof.

@@ -75,8 +75,21 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     Ok(FileInfo { len: metadata.len(), allocated: metadata.len(), kind, page_size: page_size() })
 }
 
+/// Nothing is ever created here.
+pub(crate) fn is_at(_file: FileRef<'_>, _path: &std::path::Path) -> bool {
+    false
+}
+
 pub(crate) fn write_at(_file: FileRef<'_>, _bytes: &[u8], _offset: u64) -> io::Result<usize> {
     Err(unsupported())
+}
+
+pub(crate) fn file_len_limit() -> u64 {
+    u64::MAX
+}
+
+pub(crate) fn file_too_long() -> io::Error {
+    io::ErrorKind::FileTooLarge.into()
 }
 
 pub(crate) fn set_len(file: FileRef<'_>, len: u64) -> io::Result<()> {
@@ -113,6 +126,20 @@ pub(crate) fn start_flush(
     _file: Option<(FileRef<'_>, u64)>,
 ) -> io::Result<Started> {
     Err(unsupported())
+}
+
+pub(crate) fn starts_through(_file: FileRef<'_>) -> bool {
+    false
+}
+
+/// There are no children to think of.
+pub(crate) fn on_fork(_child: extern "C" fn()) -> io::Result<()> {
+    Ok(())
+}
+
+/// There are no signals.
+pub(crate) fn without_signals<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }
 
 pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {

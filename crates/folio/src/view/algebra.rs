@@ -171,9 +171,10 @@ impl<A: Access> View<A> {
     /// The view is in the error, unharmed.
     ///
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
-    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the view was made by
-    ///   [`assume_immutable`](View::assume_immutable) or [`assume_exclusive`](View::assume_exclusive): that was vouched
-    ///   for its bytes, not for those around them.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the view is a [`Mmap`](crate::Mmap) or
+    ///   [`MmapMut`](crate::MmapMut) of a mapping that others may touch, by
+    ///   [`assume_immutable`](View::assume_immutable) or [`assume_exclusive`](View::assume_exclusive): that was vouched for its
+    ///   bytes, not for those around them.
     ///
     /// # Examples
     ///

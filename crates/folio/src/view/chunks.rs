@@ -8,6 +8,7 @@ use std::mem;
 
 /// Owned pieces of one view, in order. Made by [`View::into_chunks`].
 #[derive(Debug)]
+#[must_use = "the pieces are made as the iterator is asked for them"]
 pub struct IntoChunks<A: Access> {
     /// What has not been given out; `None` when that is nothing.
     rest: Option<View<A>>,
@@ -37,6 +38,16 @@ impl<A: Access> Iterator for IntoChunks<A> {
         }
         let tail = rest.cut(self.len);
         Some(mem::replace(rest, tail))
+    }
+
+    /// Skips `n` pieces without making them.
+    fn nth(&mut self, n: usize) -> Option<View<A>> {
+        let rest = self.rest.as_mut()?;
+        match n.checked_mul(self.len).filter(|&skip| skip < rest.len()) {
+            Some(skip) => rest.narrow(skip, rest.len() - skip),
+            None => self.rest = None,
+        }
+        self.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

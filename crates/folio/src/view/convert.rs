@@ -2,8 +2,8 @@
 
 use super::{Access, Exclusive, Immutable, Shared, Unraced, View};
 use crate::Protection;
-use crate::error::{ViewError, read_only};
-use crate::mapping::Claim;
+use crate::error::ViewError;
+use crate::mapping::{Claim, Mapping};
 use std::io;
 
 impl View<Exclusive> {
@@ -19,15 +19,20 @@ impl View<Exclusive> {
     }
 
     /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync). No system call.
+    ///
+    /// Of a shared mapping of a file, what was vouched for when it was made is void from then on: [`make_mut`](View::make_mut) of
+    /// another piece needs a new promise ([`assume_exclusive`](View::assume_exclusive)).
     #[must_use = "the view is in the returned value"]
     pub fn into_view_sync(self) -> View<Shared> {
+        self.mapping().let_others_in();
         // SAFETY: a `Shared` view asks for no more than disjointness, which an `Exclusive` one has [V2].
         unsafe { self.retype() }
     }
 
     /// Makes the pages of the mapping read-only and this view an [`Mmap`](crate::Mmap).
     ///
-    /// Bytes written before can still be flushed. [`make_mut`](View::make_mut) goes back.
+    /// Bytes written before can still be flushed. [`make_mut`](View::make_mut) goes back, and
+    /// [`assume_exclusive`](View::assume_exclusive) where that is refused. Waits for a background flush of the mapping.
     ///
     /// # Errors
     ///
@@ -69,7 +74,7 @@ impl View<Immutable> {
     ///
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live (a clone, a slice, a piece).
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if nobody vouched, when the mapping was made, that it is the only
-    ///   one of its bytes: a file mapped by [`Mmap::map`](View::map) may be mapped so twice, and writing to the one would
+    ///   one of its bytes, or others were let in since: a file mapped by [`Mmap::map`](View::map) may be mapped so twice, and writing to the one would
     ///   change the other's slices. [`assume_exclusive`](Self::assume_exclusive) lets the caller vouch.
     /// - The error of `mprotect` (`VirtualProtect` on Windows).
     ///
@@ -112,8 +117,11 @@ impl View<Immutable> {
     /// a slice of this one could be handing out `&[u8]` of the same bytes.
     pub fn into_view_sync(mut self) -> Result<View<Shared>, ViewError<Self>> {
         match self.only_owner() {
-            // SAFETY: this is the only view, so it shares no byte with another [V2].
-            Ok(_) => Ok(unsafe { self.retype() }),
+            Ok(mapping) => {
+                mapping.let_others_in();
+                // SAFETY: this is the only view, so it shares no byte with another [V2].
+                Ok(unsafe { self.retype() })
+            }
             Err(error) => Err(ViewError::new(error, self)),
         }
     }
@@ -126,8 +134,8 @@ impl View<Shared> {
     ///
     /// # Safety
     ///
-    /// As long as the returned view, its clones, pieces and what is made of them live, nobody writes the bytes of this
-    /// view: not through an `unsafe` [`clone`](View::clone) of it, not through another mapping or handle of the file, in
+    /// As long as the returned view, its clones and pieces, and every [`Mmap`](crate::Mmap) or [`MmapMut`](crate::MmapMut) made
+    /// of one of them live, nobody else writes the bytes of this view: not through an `unsafe` [`clone`](View::clone) of it, not through another mapping or handle of the file, in
     /// this process or any other. Cutting the file short counts as writing.
     #[must_use = "the view is in the returned value"]
     pub unsafe fn assume_immutable(self) -> View<Immutable> {
@@ -138,24 +146,31 @@ impl View<Shared> {
 
 impl<A: Access> View<A> {
     /// Takes the caller's word that nobody else touches the bytes any more: the same bytes as a
-    /// [`MmapMut`](crate::MmapMut).
-    ///
-    /// No system call.
+    /// [`MmapMut`](crate::MmapMut). Pages that cannot be written are made so, which takes the only view of the mapping.
     ///
     /// # Errors
     ///
-    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied), with the view in it, if the pages cannot be written.
+    /// The view is in the error, unharmed.
+    ///
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if the pages cannot be written and other views of the mapping live.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, and what else the system's
+    ///   call says (`mprotect`, `VirtualProtect` on Windows).
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (Apple's systems, Windows) and the mapping was
+    ///   made for reading and keeps none.
     ///
     /// # Safety
     ///
-    /// As long as the returned view, its pieces and what is made of them live, nobody else reads or writes the bytes of
+    /// As long as the returned view, its pieces, and every [`Mmap`](crate::Mmap) or [`MmapMut`](crate::MmapMut) made of one of
+    /// them live, nobody else reads or writes the bytes of
     /// this view: not through a clone or slice of it, not through another mapping or handle of the file, in this process
     /// or any other.
-    pub unsafe fn assume_exclusive(self) -> Result<View<Exclusive>, ViewError<Self>> {
+    pub unsafe fn assume_exclusive(mut self) -> Result<View<Exclusive>, ViewError<Self>> {
         if !self.protection().write() {
-            return Err(ViewError::new(read_only(), self));
+            if let Err(error) = self.only_owner().and_then(Mapping::make_writable) {
+                return Err(ViewError::new(error, self));
+            }
         }
-        // SAFETY: the caller vouches for [V2]; the pages can be written [V4], by the check above.
+        // SAFETY: the caller vouches for [V2]; the pages can be written [V4], by what stands above.
         Ok(unsafe { self.retype() })
     }
 }

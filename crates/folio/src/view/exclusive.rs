@@ -14,7 +14,7 @@ use std::io;
 ///
 /// # Methods
 ///
-/// Through `Deref` and `DerefMut` all methods of `[u8]`, whose names and meanings no method here takes. Besides:
+/// Through `Deref` and `DerefMut` all methods of `[u8]`; no method here hides one of them. Besides:
 ///
 /// | to | call |
 /// |---|---|
@@ -22,7 +22,7 @@ use std::io;
 /// | take apart | [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
-/// | write checked | [`write_all_at`](View::write_all_at), [`store`](View::store) |
+/// | write checked, by `&mut self` | `write_all_at`, `store` |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
 /// | turn into another kind | [`freeze`](View::freeze), [`make_read_only`](View::make_read_only), [`make_exec`](View::make_exec), [`into_view_sync`](View::into_view_sync) |
 /// | ask | [`as_mut_ptr`](View::as_mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |

@@ -13,8 +13,8 @@ use std::ops::{Bound, RangeBounds};
 ///
 /// # Methods
 ///
-/// Through `Deref` all methods of `[u8]`, whose names and meanings no method here takes: `map.chunks(n)`,
-/// `map.split_at(n)` and the rest give slices. Besides:
+/// Through `Deref` all methods of `[u8]`; no method here hides one of them: `map.chunks(n)`, `map.split_at(n)` and the rest
+/// give slices. Besides:
 ///
 /// | to | call |
 /// |---|---|
@@ -24,7 +24,7 @@ use std::ops::{Bound, RangeBounds};
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
 /// | make durable what was written before | [`flush`](View::flush), [`flush_async`](View::flush_async), [`sync_all`](View::sync_all) |
-/// | turn into another kind | [`make_mut`](View::make_mut), [`into_view_sync`](View::into_view_sync), [`assume_exclusive`](View::assume_exclusive) |
+/// | turn into another kind | [`make_mut`](View::make_mut), `into_view_sync`, [`assume_exclusive`](View::assume_exclusive) |
 /// | ask | [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///

@@ -5,6 +5,7 @@ use crate::background;
 use crate::error::not_unique;
 use crate::mapping::{Claim, Mapping};
 use crate::range;
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// Who else may touch the bytes of a view: the parameter of [`View`].
 ///
 /// It is sealed; there are [`Shared`], [`Immutable`] and [`Exclusive`].
-pub trait Access: sealed::Sealed + 'static {}
+pub trait Access: sealed::Sealed + fmt::Debug + 'static {}
 
 /// Anybody may read and write the bytes at any time, other processes too. See [`MmapViewSync`](crate::MmapViewSync).
 #[derive(Debug)]
@@ -76,7 +77,8 @@ pub(crate) mod sealed {
 ///
 /// A view is three words, and so is its `Option`. Taking one apart and joining it again moves no address, makes no
 /// system call and copies nothing: a piece costs one increment of the mapping's owner count. The mapping goes, by one
-/// `munmap` (`UnmapViewOfFile` or `VirtualFree` on Windows), with its last view, on whatever thread that happens to be.
+/// `munmap` (`UnmapViewOfFile` or `VirtualFree` on Windows), with its last view, on whatever thread that happens to be; a flush of it that
+/// runs in the background keeps it until it is done.
 pub struct View<A: Access> {
     /// **[V0]** keeps the mapping of `ptr` alive.
     mapping: Arc<Mapping>,
@@ -197,22 +199,15 @@ impl<A: Access> View<A> {
     /// The mapping, if this is its only view. Waits for a flush of it that runs in the background, which holds the
     /// mapping too.
     pub(super) fn only_owner(&mut self) -> io::Result<&mut Mapping> {
-        background::wait(&self.mapping);
-        Arc::get_mut(&mut self.mapping).ok_or_else(not_unique)
+        background::only_owner(&mut self.mapping).ok_or_else(not_unique)
     }
 
     /// Unmaps the mapping of its only view.
-    pub(super) fn unmap_only(self) -> Result<(), (io::Error, View<A>)> {
-        background::wait(&self.mapping);
-        let View { mapping, ptr, len, access } = self;
-        let (error, mapping) = match Arc::try_unwrap(mapping) {
-            Ok(mapping) => match mapping.unmap() {
-                Ok(()) => return Ok(()),
-                Err((error, mapping)) => (error, Arc::new(mapping)),
-            },
-            Err(mapping) => (not_unique(), mapping),
-        };
-        Err((error, View { mapping, ptr, len, access }))
+    pub(super) fn unmap_only(mut self) -> Result<(), (io::Error, View<A>)> {
+        match self.only_owner().and_then(Mapping::unmap) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((error, self)),
+        }
     }
 
     pub(crate) fn mapping(&self) -> &Arc<Mapping> {

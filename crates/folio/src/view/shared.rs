@@ -26,7 +26,9 @@ use std::slice;
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
 /// | write | [`write_all_at`](View::write_all_at), [`store`](View::store) |
+/// | talk to other processes | [`load_acquire`](View::load_acquire), [`store_release`](View::store_release), [`compare_exchange`](View::compare_exchange), [`fetch_add`](View::fetch_add) |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
+/// | lend a slice to a closure (`unsafe`, survives) | [`with_slice`](View::with_slice), [`with_slice_mut`](View::with_slice_mut), [`fault`](View::fault) |
 /// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive) |
 /// | ask | [`len`](View::len), [`is_empty`](View::is_empty), [`as_ptr`](View::as_ptr), [`ptr`](View::ptr), [`mut_ptr`](View::mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
@@ -85,7 +87,8 @@ impl View<Shared> {
     /// Maps an entire file.
     ///
     /// The file may be closed afterwards: the mapping does not need it. No handle of it is kept, unless
-    /// [`MmapOptions::keep_file`] asks for it (or the system needs one to flush: see there), so file locks are untouched.
+    /// [`MmapOptions::keep_file`] asks for it (or the system needs one to flush: see there, also for what that means for file
+    /// locks).
     /// An empty file gives an empty view.
     ///
     /// # Errors
@@ -100,7 +103,8 @@ impl View<Shared> {
     }
 
     /// Opens a file and maps all of it. The mapping keeps the file that it opened, one descriptor, which makes
-    /// [`flush_async`](View::flush_async) and [`sync_all`](View::sync_all) as good as they get.
+    /// [`flush_async`](View::flush_async) and [`sync_all`](View::sync_all) as good as they get. When the last view goes that
+    /// descriptor is closed, and with it all `fcntl` locks of the process on that file are gone (fcntl(2)).
     ///
     /// The file is opened for reading, and for writing too for [`Protection::ReadWrite`]; it is neither created nor cut.
     ///
@@ -121,7 +125,9 @@ impl View<Shared> {
     /// Creates a file of `len` zeros with real blocks on the disk, and maps it for reading and writing. The mapping
     /// keeps the file.
     ///
-    /// Because the blocks are there, a disk that is full is an error of this call, not of a later write.
+    /// Because the blocks are there, a disk that is full is an error of this call, not of a later write. A flush makes the bytes
+    /// and the length durable; the *name* of a new file is durable when its directory has been synchronised too
+    /// (`File::open(directory)?.sync_all()` on Unix; fsync(2)).
     ///
     /// # Errors
     ///

@@ -42,13 +42,18 @@ pub(crate) fn start_flush(address: NonNull<u8>, len: usize, _file: Option<(FileR
     Ok(Started::Yes)
 }
 
+/// [`start_flush`] does not use the file.
+pub(crate) fn starts_through(_file: FileRef<'_>) -> bool {
+    false
+}
+
 /// `F_FULLFSYNC`, or `fsync` where the file system refuses it, as network and foreign ones do (fcntl(2)).
 pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open as long as it is borrowed; the command takes no pointer.
     let full = retry(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_FULLFSYNC) });
     match full {
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
-            // SAFETY: as above.
+            // SAFETY: as in the call above.
             retry(|| unsafe { libc::fsync(file.as_raw_fd()) })
         }
         result => result,
@@ -59,11 +64,13 @@ pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
 /// that only lengthens: a process that extends the file between our look at its length and `ftruncate` can be
 /// cut back. PLATFORM.md says so.
 pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<Allocated> {
-    let file_len = stat_of(file)?.st_size;
+    let stat = stat_of(file)?;
+    let file_len = stat.st_size;
     let Ok(end) = i64::try_from(offset.saturating_add(len)) else {
         return Err(io::Error::from_raw_os_error(libc::EFBIG));
     };
-    if end <= file_len {
+    let has_holes = stat.st_blocks.saturating_mul(512) < file_len;
+    if end <= file_len || (has_holes && i64::try_from(offset).is_ok_and(|offset| offset < file_len)) {
         return Ok(Allocated::NotSupported);
     }
     let mut wanted = libc::fstore_t {

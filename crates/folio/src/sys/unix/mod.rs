@@ -25,11 +25,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(crate) use os::{
     KEEPS_FILE, allocate, checked_read, checked_write, flush, huge_page_size, proof_of_immutability, start_flush,
-    sync_all,
+    starts_through, sync_all,
 };
 
 /// A file that can be mapped: on Unix everything that lends its descriptor by [`AsFd`], such as
@@ -110,6 +110,17 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     Ok(FileInfo { len, allocated, kind, page_size })
 }
 
+/// Whether the file of this name is the one that is open: `fstat` against `lstat`.
+pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(open), Ok(named)) = (stat_of(file), std::fs::symlink_metadata(path)) else {
+        return false;
+    };
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
+    let open = (open.st_dev as u64, open.st_ino as u64);
+    open == (named.dev(), named.ino())
+}
+
 /// `fstat`.
 fn stat_of(file: FileRef<'_>) -> io::Result<stat> {
     let mut stat = MaybeUninit::<stat>::uninit();
@@ -136,6 +147,25 @@ pub(crate) fn write_at(file: FileRef<'_>, bytes: &[u8], offset: u64) -> io::Resu
             return Err(error);
         }
     }
+}
+
+/// How long this process may make a file: `RLIMIT_FSIZE`. A call that goes beyond it raises SIGXFSZ, which ends the process
+/// (setrlimit(2)), so it must not be made.
+pub(crate) fn file_len_limit() -> u64 {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the structure has room for what the call fills.
+    if unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit.as_mut_ptr()) } != 0 {
+        return u64::MAX;
+    }
+    // SAFETY: the call succeeded and so filled it.
+    let current = unsafe { limit.assume_init() }.rlim_cur;
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "its width and sign differ by system")]
+    if current == libc::RLIM_INFINITY { u64::MAX } else { current as u64 }
+}
+
+/// The error for a file that would become longer than [`file_len_limit`].
+pub(crate) fn file_too_long() -> io::Error {
+    io::Error::from_raw_os_error(libc::EFBIG)
 }
 
 /// `ftruncate`.
@@ -169,7 +199,17 @@ pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFl
         // Only where the system's own file offsets are 32 bits wide.
         return Err(io::Error::from_raw_os_error(libc::EOVERFLOW));
     };
-    map(len, prot_bits(flags.protection), map_bits(flags), file.as_raw_fd(), offset)
+    map(len, prot_bits(flags.protection), map_bits(flags), file.as_raw_fd(), offset).map_err(|error| {
+        match error.raw_os_error() {
+            // No mapping of this file, says its file system (mmap(2)), or, for most files of `/proc`, an error of input.
+            Some(libc::ENODEV | libc::EIO) => {
+                io::Error::new(io::ErrorKind::InvalidInput, "the file's file system cannot map it into memory")
+            }
+            // Opened with O_PATH, which gives no access to the bytes (open(2)).
+            Some(libc::EBADF) => io::Error::new(io::ErrorKind::PermissionDenied, "the file is not open for reading"),
+            _ => error,
+        }
+    })
 }
 
 /// `mmap` of anonymous memory.
@@ -198,7 +238,8 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
             // SAFETY: the mapping was made just above with this length, and nobody has its address.
             unsafe { unmap(address, page_size, Source::File) }
         }
-        // Some systems refuse any page of an empty file with EINVAL; the file is what it seems.
+        // Emulators of processors with larger pages than the machine's refuse any page of an empty file so (qemu-user); Linux
+        // itself has no such answer for a whole page at offset 0.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
         Err(error) => Err(error),
     }
@@ -223,6 +264,38 @@ pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize, _source: Source) ->
 pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Protection) -> io::Result<()> {
     // SAFETY: the range is whole pages of one mapping (contract); the caller vouches for those who use them.
     zero_or_errno(unsafe { libc::mprotect(address.as_ptr().cast(), len, prot_bits(protection)) })
+}
+
+/// Has `child` called in every child that is made by `fork` from now on, however often this is called (pthread_atfork(3)).
+pub(crate) fn on_fork(child: extern "C" fn()) -> io::Result<()> {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    // SAFETY: the function is one of ours, which stores to an atomic and so may run in a child of any process.
+    match unsafe { libc::pthread_atfork(None, None, Some(child)) } {
+        0 => Ok(()),
+        code => {
+            DONE.store(false, Ordering::Relaxed);
+            Err(io::Error::from_raw_os_error(code))
+        }
+    }
+}
+
+/// Runs `work` with all signals blocked, which a thread that it makes inherits (pthread_sigmask(3)).
+pub(crate) fn without_signals<R>(work: impl FnOnce() -> R) -> R {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: the set has room for what the call fills.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: the first set has been filled, the second has room for the answer.
+    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) } == 0;
+    let result = work();
+    if blocked {
+        // SAFETY: the call above succeeded and filled the set.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+    }
+    result
 }
 
 /// Runs `call` until it is not interrupted by a signal.

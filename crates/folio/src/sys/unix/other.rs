@@ -47,6 +47,11 @@ pub(crate) fn start_flush(address: NonNull<u8>, len: usize, _file: Option<(FileR
     Ok(Started::Yes)
 }
 
+/// [`start_flush`] does not use the file.
+pub(crate) fn starts_through(_file: FileRef<'_>) -> bool {
+    false
+}
+
 /// `fsync`.
 pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process.

@@ -73,5 +73,11 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let reader = unsafe { OwnedFd::from_raw_fd(fds[0]) };
     // SAFETY: as above, for the second one.
     let writer = unsafe { OwnedFd::from_raw_fd(fds[1]) };
+    #[cfg(target_vendor = "apple")]
+    for end in [&reader, &writer] {
+        // There is no way to make a pipe with this set; a child that another thread makes in between has it.
+        // SAFETY: the descriptor is ours; the command takes no pointer.
+        crate::sys::zero_or_errno(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
     Ok((reader, writer))
 }

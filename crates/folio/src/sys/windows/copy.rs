@@ -127,7 +127,7 @@ mod tests {
                 let written = unsafe { checked_write(place, &vec![7; len]) }.unwrap();
                 assert_eq!(written, before, "{len} bytes, {before} before the page");
                 let mut copy = vec![0; before];
-                // SAFETY: as above.
+                // SAFETY: as in the call above.
                 assert_eq!(unsafe { checked_read(place, &mut copy) }.unwrap(), before);
                 assert_eq!(copy, vec![7; before]);
             }
@@ -169,7 +169,7 @@ mod tests {
             // SAFETY: the range lies in the mapping, to which there are no references.
             assert_eq!(unsafe { checked_write(address.as_ptr(), &[1]) }.unwrap(), 0);
             let mut byte = [9];
-            // SAFETY: as above.
+            // SAFETY: as in the call above.
             assert_eq!(unsafe { checked_read(address.as_ptr(), &mut byte) }.unwrap(), 1);
             assert_eq!(byte, [0]);
         });

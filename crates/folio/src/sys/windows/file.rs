@@ -7,15 +7,15 @@ use crate::sys::{Allocated, FileInfo, FileKind, Proof};
 use std::fs;
 use std::io::{self, Seek, SeekFrom};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
-use std::os::windows::io::{AsRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, OwnedHandle};
 use std::path::Path;
 use windows_sys::Win32::Foundation::{
     ERROR_INVALID_FUNCTION, ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, GENERIC_EXECUTE, GENERIC_READ,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ATTRIBUTE_COMPRESSED, FILE_ATTRIBUTE_SPARSE_FILE, FILE_BASIC_INFO, FILE_INFO_BY_HANDLE_CLASS,
-    FILE_STANDARD_INFO, FILE_TYPE_DISK, FILE_TYPE_UNKNOWN, FileBasicInfo, FileStandardInfo,
-    GetFileInformationByHandleEx, GetFileType,
+    BY_HANDLE_FILE_INFORMATION, FILE_ATTRIBUTE_COMPRESSED, FILE_ATTRIBUTE_SPARSE_FILE, FILE_BASIC_INFO,
+    FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FILE_TYPE_DISK, FILE_TYPE_UNKNOWN, FileBasicInfo, FileStandardInfo,
+    GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
 };
 use windows_sys::Win32::System::Memory::PAGE_READWRITE;
 
@@ -167,6 +167,34 @@ pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<A
 /// says nothing of those who have it mapped.
 pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
     Ok(Proof::Unknown)
+}
+
+/// Whether the file of this name is the one that is open: the numbers of volume and file of both, by
+/// `GetFileInformationByHandle`.
+pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
+    let Ok(named) = fs::File::open(path) else {
+        return false;
+    };
+    identity(file).is_some_and(|open| identity(named.as_handle()) == Some(open))
+}
+
+/// The numbers by which the system knows a file while it is open.
+fn identity(file: FileRef<'_>) -> Option<(u32, u32, u32)> {
+    let mut info = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open as long as it is borrowed; the structure is the one that the call fills.
+    let result = unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut info) };
+    true_or_last_error(result).ok()?;
+    Some((info.dwVolumeSerialNumber, info.nFileIndexHigh, info.nFileIndexLow))
+}
+
+/// The system has no such limit for a process.
+pub(crate) fn file_len_limit() -> u64 {
+    u64::MAX
+}
+
+/// The error for a file that would become longer than that.
+pub(crate) fn file_too_long() -> io::Error {
+    io::ErrorKind::FileTooLarge.into()
 }
 
 #[cfg(test)]

@@ -50,3 +50,8 @@ fn flush_view(address: NonNull<u8>, len: usize) -> io::Result<()> {
         }
     }
 }
+
+/// [`start_flush`] does not use the file.
+pub(crate) fn starts_through(_file: FileRef<'_>) -> bool {
+    false
+}

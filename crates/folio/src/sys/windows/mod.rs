@@ -16,9 +16,10 @@ mod map;
 
 pub(crate) use copy::{checked_read, checked_write};
 pub(crate) use file::{
-    allocate, duplicate, file_of, file_ref, inspect, open, proof_of_immutability, set_len, write_at,
+    allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, inspect, is_at, open, proof_of_immutability,
+    set_len, write_at,
 };
-pub(crate) use flush::{KEEPS_FILE, flush, start_flush, sync_all};
+pub(crate) use flush::{KEEPS_FILE, flush, start_flush, starts_through, sync_all};
 pub(crate) use map::{huge_page_size, map_anonymous, map_file, probe_mappable, protect, unmap};
 
 use std::ffi::c_void;
@@ -96,4 +97,14 @@ fn halves(value: u64) -> (u32, u32) {
 /// An address as the calls want it.
 fn address_of(address: std::ptr::NonNull<u8>) -> *mut c_void {
     address.as_ptr().cast()
+}
+
+/// A child process begins with nothing of its parent's memory.
+pub(crate) fn on_fork(_child: extern "C" fn()) -> io::Result<()> {
+    Ok(())
+}
+
+/// There are no signals.
+pub(crate) fn without_signals<R>(work: impl FnOnce() -> R) -> R {
+    work()
 }

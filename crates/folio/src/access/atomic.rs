@@ -1,0 +1,113 @@
+//! Atomic access to memory that other processes may write, or take away.
+
+use super::AtomicScalar;
+use crate::error::invalid_input;
+use crate::fault::{self, Stop};
+use crate::range;
+use crate::view::{Shared, View};
+use std::io;
+
+/// Atomic access, for protocols between threads and processes in shared memory.
+///
+/// These need a [routine](crate::fault#two-ways-one-promise): where folio has none, and after
+/// [`use_kernel_copies`](crate::fault::use_kernel_copies), they give [`Unsupported`](io::ErrorKind::Unsupported). A value that
+/// another process has written is just a number: check it before it is used as an index or a length.
+impl View<Shared> {
+    /// Loads a `u32` or `u64`: what another thread or process wrote before it released this value is seen by what comes after
+    /// this load.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`load`](View::load); [`InvalidInput`](io::ErrorKind::InvalidInput) also if the address is not a multiple of the
+    /// number's size; [`Unsupported`](io::ErrorKind::Unsupported) where there are no atomic accesses.
+    #[inline]
+    pub fn load_acquire<T: AtomicScalar>(&self, offset: usize) -> io::Result<T> {
+        range::check(offset, size_of::<T>(), self.len())?;
+        let from = self.aligned::<T>(offset)?.cast_const();
+        self.undisturbed(offset, size_of::<T>(), || {
+            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
+            // address is aligned.
+            unsafe { fault::load_acquire(from) }
+        })
+        .map_err(|stop| stop.into_error(offset))
+    }
+
+    /// Stores a `u32` or `u64`: what this thread wrote before is seen by whoever acquires this value.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store`](View::store) and of [`load_acquire`](Self::load_acquire).
+    #[inline]
+    pub fn store_release<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<()> {
+        self.check_write(offset, size_of::<T>())?;
+        let to = self.aligned::<T>(offset)?;
+        self.writing(offset, size_of::<T>(), || {
+            // SAFETY: as in `load_acquire`; no safe code makes a reference to the bytes of a `Shared` view.
+            unsafe { fault::store_release(to, value) }
+        })
+    }
+
+    /// Stores `new` if `current` is there. `Ok` with what was there before: the exchange was made if that is `current`.
+    /// Acquires, and releases if it stores.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store_release`](Self::store_release). After an error that carries a [`Fault`](crate::Fault), nothing is
+    /// known of the number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let view = folio::MmapViewSync::anonymous(64)?;
+    /// # if folio::fault::ATOMIC_WIDTH >= 4 {
+    /// assert_eq!(view.compare_exchange(0, 0u32, 7)?, 0); // made
+    /// assert_eq!(view.compare_exchange(0, 0u32, 8)?, 7); // not made
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[inline]
+    pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
+        // SAFETY: `once` gives an address as it has to be.
+        self.once(offset, |to| unsafe { fault::compare_exchange(to, current, new) })
+    }
+
+    /// Adds `value`, wrapping around at the end of the number's range. `Ok` with what was there before. Acquires and releases.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`store_release`](Self::store_release). After an error that carries a [`Fault`](crate::Fault), nothing is
+    /// known of the number.
+    #[inline]
+    pub fn fetch_add<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<T> {
+        // SAFETY: `once` gives an address as it has to be.
+        self.once(offset, |to| unsafe { fault::fetch_add(to, value) })
+    }
+
+    /// The address of a number whose range has been checked, which must be aligned.
+    #[inline]
+    fn aligned<T>(&self, offset: usize) -> io::Result<*mut u8> {
+        let at = self.start_ptr().wrapping_add(offset);
+        if at.addr() % size_of::<T>() == 0 {
+            Ok(at)
+        } else {
+            Err(invalid_input("the address of the number is not aligned"))
+        }
+    }
+
+    /// Makes an access that cannot be repeated. `access` gets the address of a number inside the view, aligned, in a mapping
+    /// that can be written and lives as long as the view [V0][V1]; no safe code has a reference to it.
+    ///
+    /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
+    #[inline]
+    fn once<T: AtomicScalar>(&self, offset: usize, access: impl FnOnce(*mut u8) -> Result<T, Stop>) -> io::Result<T> {
+        self.check_write(offset, size_of::<T>())?;
+        let to = self.aligned::<T>(offset)?;
+        // An aligned number lies in one page.
+        let turn = || self.mapping().exchanged().map_or(Some(0), |lent| lent.turn(lent.extent().page_at(to.addr())));
+        let answer = match turn() {
+            None => Err(Stop::lost(0)),
+            before => access(to).and_then(|value| if turn() == before { Ok(value) } else { Err(Stop::lost(0)) }),
+        };
+        answer.map_err(|stop| stop.into_error(offset))
+    }
+}

@@ -1,0 +1,167 @@
+//! Which pages of a mapping have been lost under a closure and stand in zeros, and who may change that when.
+//!
+//! The handler *sets a page aside*: the mapping of the lost page goes elsewhere, and a page of zeros takes its place, so that
+//! the closure can go on. When nobody uses the page as a slice any more, it is *brought back*. A word for each page says
+//! which of the two it is; it counts the turns, so that an access that cannot be repeated sees when it was disturbed.
+
+#![forbid(unsafe_code)]
+
+use super::extent::Extent;
+use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, fence};
+use std::ops::Range;
+
+/// The low two bits of a page's word; the others count how often the page has been brought back.
+const STATE: u32 = 3;
+const WHOLE: u32 = 0;
+/// Somebody is exchanging it.
+const MOVING: u32 = 1;
+/// It stands in zeros.
+const LOST: u32 = 2;
+/// One turn.
+const TURN: u32 = 4;
+
+/// How the exchange itself is made: system calls, or a model of them in a test. None of it may lock or allocate.
+pub(crate) trait Exchange {
+    /// The mapping.
+    fn extent(&self) -> &Extent;
+    /// Makes every thread of the process see what this one has written before, before anything that they do after.
+    fn barrier(&self);
+    /// Puts zeros in the place of a page, and its mapping aside. On `false` nothing has changed.
+    fn set_aside(&self, page: usize) -> bool;
+    /// Puts a page that was set aside into its place again. On `false` nothing has changed.
+    fn bring_back(&self, page: usize) -> bool;
+}
+
+/// The pages of one mapping. Everything rests on the order in which things happen to them:
+///
+/// - **[P1]** a page's word is not whole from before its mapping is exchanged until after it is brought back;
+/// - **[P2]** `turns` is raised, and seen by every thread, before a page is exchanged, and raised again after one is brought
+///   back;
+/// - **[P3]** a page is brought back only while no entry of the table covers it. So whoever has published an entry and
+///   *then* finds the word whole, or lost, can rely on a lost page staying lost until the entry is withdrawn.
+pub(crate) struct Pages<X> {
+    exchange: X,
+    words: Box<[AtomicU32]>,
+    /// How many words are not whole, at least.
+    lost: AtomicUsize,
+    /// How many exchanges have been begun or ended, see [P2]. 0: none ever.
+    turns: AtomicUsize,
+    /// Held by who brings pages back. Never by the handler.
+    bringing_back: Mutex<()>,
+}
+
+/// What became of a page that could not be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// It stands in zeros now.
+    Now,
+    /// Another handler is at it: the instruction will fault again, or find zeros.
+    Elsewhere,
+    /// It stood in zeros already.
+    Before,
+    /// It cannot be exchanged.
+    Refused,
+}
+
+impl<X: Exchange> Pages<X> {
+    /// `words` are all 0.
+    pub(crate) fn new(exchange: X, words: Box<[AtomicU32]>) -> Pages<X> {
+        Pages { exchange, words, lost: AtomicUsize::new(0), turns: AtomicUsize::new(0), bringing_back: Mutex::new(()) }
+    }
+
+    /// The mapping.
+    pub(crate) fn extent(&self) -> &Extent {
+        self.exchange.extent()
+    }
+
+    /// Has a page stand in zeros. For the handler.
+    pub(crate) fn lose(&self, page: usize) -> Loss {
+        let word = &self.words[page];
+        let was = word.load(Ordering::SeqCst);
+        match was & STATE {
+            LOST => return Loss::Before,
+            MOVING => return Loss::Elsewhere,
+            _ => {}
+        }
+        // [P1]
+        if word.compare_exchange(was, was | MOVING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return Loss::Elsewhere;
+        }
+        self.lost.fetch_add(1, Ordering::SeqCst);
+        // [P2]
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        self.exchange.barrier();
+        if self.exchange.set_aside(page) {
+            word.store(was | LOST, Ordering::SeqCst);
+            Loss::Now
+        } else {
+            word.store(was.wrapping_add(TURN), Ordering::SeqCst);
+            self.lost.fetch_sub(1, Ordering::SeqCst);
+            Loss::Refused
+        }
+    }
+
+    /// Brings back every lost page of a range that `in_use` does not claim. A page that cannot be brought back stays lost.
+    pub(crate) fn bring_back(&self, range: Range<usize>, in_use: impl Fn(usize) -> bool) {
+        if self.lost.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let guard = self.bringing_back.lock();
+        for page in range {
+            let word = &self.words[page];
+            let was = word.load(Ordering::SeqCst);
+            // [P3]: whoever publishes an entry after this look sees a word that is not whole, and leaves the page alone.
+            if was & STATE != LOST || in_use(page) {
+                continue;
+            }
+            word.store(was - LOST + MOVING, Ordering::SeqCst);
+            if self.exchange.bring_back(page) {
+                // [P2], then [P1].
+                self.turns.fetch_add(1, Ordering::SeqCst);
+                word.store((was - LOST).wrapping_add(TURN), Ordering::SeqCst);
+                self.lost.fetch_sub(1, Ordering::SeqCst);
+            } else {
+                word.store(was, Ordering::SeqCst);
+            }
+        }
+        drop(guard);
+    }
+
+    /// The first page of a range that is not whole.
+    pub(crate) fn first_lost(&self, range: Range<usize>) -> Option<usize> {
+        if self.lost.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let first = range.start;
+        let at = self.words[range].iter().position(|word| word.load(Ordering::SeqCst) & STATE != WHOLE)?;
+        Some(first + at)
+    }
+
+    /// Whether no page of the mapping has ever been exchanged. What an access did before this answer of `true` it did to
+    /// pages that were in their places [P2].
+    #[inline]
+    pub(crate) fn never_exchanged(&self) -> bool {
+        self.turns.load(Ordering::Acquire) == 0
+    }
+
+    /// Runs an access that may be repeated to the pages of a range until no page was exchanged meanwhile, and answers the
+    /// first one that is lost, and what the access answered.
+    pub(crate) fn undisturbed<R>(&self, range: Range<usize>, mut access: impl FnMut() -> R) -> (Option<usize>, R) {
+        loop {
+            let before = self.turns.load(Ordering::SeqCst);
+            let answer = access();
+            fence(Ordering::SeqCst);
+            let lost = self.first_lost(range.clone());
+            if self.turns.load(Ordering::SeqCst) == before {
+                return (lost, answer);
+            }
+        }
+    }
+
+    /// How often a page has been brought back, or `None` if it is not whole: for an access that cannot be repeated, to
+    /// compare before and after.
+    pub(crate) fn turn(&self, page: usize) -> Option<u32> {
+        let word = self.words[page].load(Ordering::SeqCst);
+        (word & STATE == WHOLE).then_some(word)
+    }
+}

@@ -1,0 +1,143 @@
+//! The table of ranges that closures are using as plain slices, for the signal handler to look up.
+//!
+//! Lock-free, because the handler may have interrupted anybody: entries are taken, published, withdrawn and taken again,
+//! and never freed. A handler that finds an entry stays inside it while it works, and who withdraws the entry waits for that.
+
+use super::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, spin};
+use std::ptr;
+
+/// A range of addresses that somebody is using, and what belongs to it.
+pub(crate) struct Entry<T: 'static> {
+    /// The next entry of the list. Written before the entry is in the list, and never again.
+    next: *const Entry<T>,
+    /// Whether somebody owns the entry. Only the owner writes the fields below, but for `inside`.
+    taken: AtomicBool,
+    /// **[T1]** while this is set, `begin`, `end` and `of` do not change and `of` points to a living value. It is set after
+    /// they are written; it is cleared before they change, and then nobody touches them until `inside` is 0.
+    active: AtomicBool,
+    begin: AtomicUsize,
+    end: AtomicUsize,
+    of: AtomicPtr<T>,
+    /// How many handlers are at work in this entry, or about to find that it is not theirs.
+    inside: AtomicUsize,
+}
+
+// SAFETY: the fields are atomics, but for `next`, which is constant once the entry can be seen; `T` is shared between threads.
+unsafe impl<T: Sync> Sync for Entry<T> {}
+
+/// A list of entries that only ever grows.
+pub(crate) struct Table<T: 'static> {
+    head: AtomicPtr<Entry<T>>,
+}
+
+/// An entry that this owner has published. It must be given back by [`withdraw`](Self::withdraw).
+#[must_use = "the entry stays in the table until it is withdrawn"]
+pub(crate) struct Published<T: 'static>(&'static Entry<T>);
+
+impl<T: Sync> Table<T> {
+    #[cfg(not(folio_loom))]
+    pub(crate) const fn new() -> Table<T> {
+        Table { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    #[cfg(folio_loom)]
+    pub(crate) fn new() -> Table<T> {
+        Table { head: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// The entries there are now. New ones are added at the front, so a walk that has begun does not see them.
+    fn entries(&self) -> impl Iterator<Item = &'static Entry<T>> {
+        let mut at: *const Entry<T> = self.head.load(Ordering::SeqCst);
+        std::iter::from_fn(move || {
+            // SAFETY: null, or an entry of this list; those are never freed.
+            let entry = unsafe { at.as_ref() }?;
+            at = entry.next;
+            Some(entry)
+        })
+    }
+
+    /// Publishes that `begin..end` is in use. What comes after in this thread comes after the publication for every other
+    /// thread too.
+    ///
+    /// # Safety
+    ///
+    /// `of` points to a value that lives until the entry is withdrawn.
+    pub(crate) unsafe fn publish(&self, begin: usize, end: usize, of: *const T) -> Published<T> {
+        let free = self.entries().find(|entry| {
+            !entry.taken.load(Ordering::Relaxed)
+                && entry.taken.compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        });
+        let entry = free.unwrap_or_else(|| self.grow());
+        // This owner alone writes these, and no handler reads them while `active` is clear [T1].
+        entry.begin.store(begin, Ordering::Relaxed);
+        entry.end.store(end, Ordering::Relaxed);
+        entry.of.store(of.cast_mut(), Ordering::Relaxed);
+        entry.active.store(true, Ordering::SeqCst);
+        Published(entry)
+    }
+
+    /// Adds an entry that is taken already.
+    fn grow(&self) -> &'static Entry<T> {
+        let entry = Box::leak(Box::new(Entry {
+            next: ptr::null(),
+            taken: AtomicBool::new(true),
+            active: AtomicBool::new(false),
+            begin: AtomicUsize::new(0),
+            end: AtomicUsize::new(0),
+            of: AtomicPtr::new(ptr::null_mut()),
+            inside: AtomicUsize::new(0),
+        }));
+        let mut head = self.head.load(Ordering::SeqCst);
+        loop {
+            entry.next = head;
+            match self.head.compare_exchange(head, entry, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return entry,
+                Err(other) => head = other,
+            }
+        }
+    }
+
+    /// Runs `work` on what belongs to a range in use that contains `address`, if there is one. `work` gets the first that
+    /// it does not decline by `None`. For the handler: no lock, no allocation.
+    pub(crate) fn find<R>(&self, address: usize, mut work: impl FnMut(&T) -> Option<R>) -> Option<R> {
+        self.entries().find_map(|entry| {
+            if !entry.active.load(Ordering::SeqCst) {
+                return None;
+            }
+            entry.inside.fetch_add(1, Ordering::SeqCst);
+            // From here on, an owner that withdraws waits for us. What was true before may have changed: look again.
+            let answer = if entry.active.load(Ordering::SeqCst) && entry.overlaps(address, address + 1) {
+                let of = entry.of.load(Ordering::Relaxed);
+                // SAFETY: the entry is active, so this points to a living value, and its owner waits for us before that
+                // ends [T1].
+                work(unsafe { &*of })
+            } else {
+                None
+            };
+            entry.inside.fetch_sub(1, Ordering::SeqCst);
+            answer
+        })
+    }
+
+    /// Whether some of `begin..end` is in use.
+    pub(crate) fn in_use(&self, begin: usize, end: usize) -> bool {
+        self.entries().any(|entry| entry.active.load(Ordering::SeqCst) && entry.overlaps(begin, end))
+    }
+}
+
+impl<T> Entry<T> {
+    fn overlaps(&self, begin: usize, end: usize) -> bool {
+        self.begin.load(Ordering::Relaxed) < end && begin < self.end.load(Ordering::Relaxed)
+    }
+}
+
+impl<T> Published<T> {
+    /// Takes the range out of the table, and returns when no handler is at work in it any more.
+    pub(crate) fn withdraw(self) {
+        self.0.active.store(false, Ordering::SeqCst);
+        while self.0.inside.load(Ordering::SeqCst) != 0 {
+            spin();
+        }
+        self.0.taken.store(false, Ordering::SeqCst);
+    }
+}

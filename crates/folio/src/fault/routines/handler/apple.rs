@@ -1,0 +1,112 @@
+//! Apple's systems: what the kernel says of a signal, and where it keeps the registers.
+//!
+//! They do not tell a signal that was sent from one that the kernel raised: a sent SIGSEGV or SIGBUS comes with the codes
+//! and the address of a fault (on aarch64 always, on x86-64 with those of the thread's last one). So a signal that is
+//! sent while a routine runs can be taken for a fault, if the thread's last fault was in the same range. That
+//! is why every routine can begin the interrupted access again, and why an access is tried twice before it is lost.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "registers hold addresses, and are as wide as these on the architectures of the routines"
+)]
+
+use super::Signal;
+use libc::{c_int, siginfo_t, ucontext_t};
+use std::ops::Range;
+
+// From `sys/signal.h`.
+const BUS_ADRALN: c_int = 1;
+const BUS_ADRERR: c_int = 2;
+const SEGV_MAPERR: c_int = 1;
+const SEGV_ACCERR: c_int = 2;
+
+/// A signal with the code and address of a fault may have been sent: see above.
+pub(in super::super) const CERTAIN: bool = false;
+
+/// Whether the signal can be that of an instruction that could not reach its memory.
+///
+/// On aarch64 every SIGBUS has the code of an unaligned address.
+pub(super) fn is_fault(signal: Signal, code: c_int) -> bool {
+    match signal {
+        Signal::Bus => matches!(code, BUS_ADRALN | BUS_ADRERR),
+        Signal::Segv => matches!(code, SEGV_MAPERR | SEGV_ACCERR),
+    }
+}
+
+/// Whether the instruction would raise the signal again: as far as one can know, it would.
+pub(super) fn is_raised(_: c_int) -> bool {
+    true
+}
+
+/// The byte that could not be reached.
+///
+/// # Safety
+///
+/// [`is_fault`] has said yes.
+pub(super) unsafe fn address(info: &siginfo_t) -> Range<usize> {
+    // SAFETY: the codes of a fault come with an address.
+    let start = unsafe { info.si_addr() }.addr();
+    start..start.saturating_add(1)
+}
+
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use super::ucontext_t;
+
+    pub(in super::super) fn pc(context: &ucontext_t) -> usize {
+        // SAFETY: the kernel points it to the registers that it has saved on the stack of the handler.
+        unsafe { (*context.uc_mcontext).__ss.__rip as usize }
+    }
+
+    pub(in super::super) fn set_pc(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as above, and nobody else looks at them before the handler returns.
+        unsafe { (*context.uc_mcontext).__ss.__rip = to as u64 };
+    }
+
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__r9 = to as u64 };
+    }
+
+    pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
+        // SAFETY: as in the call above.
+        let registers = unsafe { &(*context.uc_mcontext).__ss };
+        (registers.__r8 as usize, registers.__r9 as usize)
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    use super::ucontext_t;
+
+    pub(in super::super) fn pc(context: &ucontext_t) -> usize {
+        // SAFETY: the kernel points it to the registers that it has saved on the stack of the handler.
+        unsafe { (*context.uc_mcontext).__ss.__pc as usize }
+    }
+
+    pub(in super::super) fn set_pc(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as above, and nobody else looks at them before the handler returns.
+        unsafe { (*context.uc_mcontext).__ss.__pc = to as u64 };
+    }
+
+    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__x[4] = to as u64 };
+    }
+
+    pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
+        // SAFETY: as in the call above.
+        let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
+        (registers[3] as usize, registers[4] as usize)
+    }
+}
+
+pub(super) use registers::{pc, set_pc, set_view_end, view_side};
+
+/// Where the C library keeps the error number of this thread.
+pub(super) fn errno() -> *mut c_int {
+    // SAFETY: the call has no preconditions.
+    unsafe { libc::__error() }
+}

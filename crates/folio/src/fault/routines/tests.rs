@@ -1,0 +1,125 @@
+//! Each set of registers by itself, pages that come and go, and what the table of regions says.
+
+use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost};
+use super::super::{Stop, prepare_thread};
+use super::table::Routines;
+use super::{LOST, UNPREPARED, machine, prepare, regions};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Gives the copies of one table to `test`.
+fn with_copies(routines: &Routines, test: impl FnOnce(Copier, Copier)) {
+    prepare::prepare().unwrap();
+    let stop = |left: usize, len: usize| if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) };
+    let read = |dst: *mut u8, src: *const u8, len: usize| {
+        // SAFETY: the tests give ranges of an arena and of a buffer; the handler is installed.
+        stop(unsafe { machine::copy(routines, dst, src, len, src) }, len)
+    };
+    let write = |dst: *mut u8, src: *const u8, len: usize| {
+        // SAFETY: the tests give ranges of an arena and of a buffer; the handler is installed.
+        stop(unsafe { machine::copy(routines, dst, src, len, dst) }, len)
+    };
+    test(&read, &write);
+}
+
+#[test]
+fn every_level_stops_at_the_first_lost_byte_and_touches_nothing_else() {
+    for (name, routines) in machine::all() {
+        with_copies(routines, |read, write| copies_match_the_model(name, 40_000, read, write));
+    }
+}
+
+/// A page that comes back while the copy is being told where it was lost makes the copy whole: it answers `Ok` with
+/// every byte, or the exact place, and nothing else.
+#[test]
+fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
+    for (name, routines) in machine::all() {
+        let arena = Arena::new(Loss::Forbidden);
+        let page = crate::page_size();
+        let (lost, done) = (arena.at(arena.lost.0) as usize, AtomicBool::new(false));
+        let protect = |protection| {
+            // SAFETY: a page of the arena, to which no reference exists.
+            assert_eq!(unsafe { libc::mprotect(std::ptr::with_exposed_provenance_mut(lost), page, protection) }, 0);
+        };
+        protect(libc::PROT_READ | libc::PROT_WRITE);
+        for at in arena.lost.0..arena.lost.1 {
+            // SAFETY: inside the arena, and not lost now.
+            unsafe { arena.at(at).write(Arena::byte(at)) };
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    protect(libc::PROT_NONE);
+                    protect(libc::PROT_READ | libc::PROT_WRITE);
+                }
+            });
+            with_copies(routines, |read, _| {
+                let mut dice = Dice::new(7);
+                let mut buffer = vec![0; 2 * page];
+                let (mut whole, mut cut) = (0, 0);
+                for _ in 0..100_000 {
+                    let longest = if dice.below(10) == 0 { buffer.len() } else { 700 };
+                    let len = 1 + dice.below(longest);
+                    let start = arena.lost.0 + 20 - dice.below(20 + len.min(page));
+                    let result = read(buffer.as_mut_ptr(), arena.at(start), len);
+                    let good = match first_lost(&arena, start, len).filter(|_| result.is_err()) {
+                        Some(place) => {
+                            cut += 1;
+                            // The page can also be lost behind its first byte, while the copy is inside it.
+                            let Err(Stop::Fault(at)) = result else { panic!("{result:?}") };
+                            assert!(at >= place, "{name}: {at} is before {place}");
+                            at
+                        }
+                        None => {
+                            whole += 1;
+                            assert_stop(result, None, &|| format!("{name}: {len} bytes from {start}"));
+                            len
+                        }
+                    };
+                    for (at, byte) in buffer[..good].iter().enumerate() {
+                        assert_eq!(*byte, Arena::byte(start + at), "{name}: byte {at} of {len} from {start}");
+                    }
+                }
+                assert!(whole > 100 && cut > 100, "{name}: {whole} whole, {cut} cut short");
+            });
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn a_thread_that_is_not_prepared_tries_nothing() {
+    thread::spawn(|| {
+        let word = 7_u64;
+        // SAFETY: a word of ours.
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
+        assert_eq!(loaded.outcome(), UNPREPARED);
+        prepare::prepare().unwrap();
+        // SAFETY: as in the call above.
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
+        assert_eq!((loaded.value(), loaded.outcome()), (7, super::DONE));
+        prepare_thread().unwrap();
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
+    let routines = prepare::prepare().unwrap().unwrap();
+    let arena = Arena::new(Loss::PastEnd);
+    // SAFETY: a range of the arena; the handler is installed.
+    assert_eq!(unsafe { (routines.load8)(arena.at(arena.lost.0)) }.outcome(), LOST);
+    // SAFETY: as in the call above.
+    assert_eq!(unsafe { (routines.store8)(arena.at(arena.lost.0), 1) }.outcome(), LOST);
+}
+
+#[test]
+fn only_instructions_of_routines_have_an_exit() {
+    assert!(regions::exit_of(0).is_none());
+    assert!(regions::exit_of(usize::MAX).is_none());
+    assert!(regions::exit_of(machine::base() - 1).is_none());
+    assert!(regions::exit_of(only_instructions_of_routines_have_an_exit as *const () as usize).is_none());
+    let exits = (0..8192).filter_map(|at| regions::exit_of(machine::base() + at)).count();
+    assert!(exits > 200, "{exits} guarded bytes");
+}

@@ -1,0 +1,147 @@
+//! The vectored exception handler.
+//!
+//! The system calls it before anything that belongs to a stack frame, with the registers of the faulting thread. It acts
+//! only on a page that could not be read in or reached, only for an instruction of a routine, and only at an address in
+//! the view's side, whose bounds the routine keeps in two fixed registers. Everything else goes on its way.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "registers are as wide as addresses on the architectures of the routines"
+)]
+
+use super::regions;
+use std::io;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use windows_sys::Win32::Foundation::{EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR};
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    AddVectoredExceptionHandler, CONTEXT, EXCEPTION_CONTINUE_EXECUTION, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
+};
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+};
+
+/// An exception of these codes is a fault, and its address is in the page that is lost.
+pub(super) const CERTAIN: bool = true;
+
+/// Written under the gate. The handler is never removed.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Installs the handler as the first of all, unless that has been done.
+///
+/// The caller holds the gate. Handlers that others put before it later are called first, and let it have what is not
+/// theirs: there is no need to come to the front again.
+pub(super) fn install() -> io::Result<()> {
+    if INSTALLED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    pin_module()?;
+    // SAFETY: the handler stays for good, and so does the module that contains it.
+    if unsafe { AddVectoredExceptionHandler(1, Some(handle)) }.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    INSTALLED.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Whether the handler is in the list.
+pub(super) fn is_installed() -> bool {
+    INSTALLED.load(Ordering::Acquire)
+}
+
+/// No thread can keep an exception from its handlers.
+pub(super) fn prepare_thread() -> io::Result<()> {
+    Ok(())
+}
+
+/// Keeps the module that contains the handler loaded for good: the system would go on calling it.
+fn pin_module() -> io::Result<()> {
+    let mut module = ptr::null_mut();
+    let flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_PIN;
+    let inside = (&raw const INSTALLED).cast();
+    // SAFETY: with the first flag the name is any address inside the module; there is room for the answer.
+    if unsafe { GetModuleHandleExW(flags, inside, &raw mut module) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Leads a fault of ours to where the program goes on, and lets everything else pass.
+///
+/// # Safety
+///
+/// For the system alone.
+unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
+    // SAFETY: the system gives valid pointers, and nobody else has them while the handler runs.
+    let exception = unsafe { &*exception };
+    // SAFETY: as in the call above.
+    let record = unsafe { &*exception.ExceptionRecord };
+    // SAFETY: as in the call above.
+    let context = unsafe { &mut *exception.ContextRecord };
+    if !matches!(record.ExceptionCode, EXCEPTION_IN_PAGE_ERROR | EXCEPTION_ACCESS_VIOLATION) {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    // The second parameter of both is the address that could not be reached.
+    let address = record.ExceptionInformation[1];
+    if record.NumberParameters < 2 || record.ExceptionAddress.addr() != pc(context) {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    let Some(exit) = regions::exit_of(pc(context)) else {
+        return EXCEPTION_CONTINUE_SEARCH;
+    };
+    let (begin, end) = view_side(context);
+    if address < begin || end <= address {
+        return EXCEPTION_CONTINUE_SEARCH;
+    }
+    // The byte there is lost: the routine copies what comes before, and does not try it again.
+    set_view_end(context, address);
+    set_pc(context, exit);
+    EXCEPTION_CONTINUE_EXECUTION
+}
+
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use super::CONTEXT;
+
+    pub(super) fn pc(context: &CONTEXT) -> usize {
+        context.Rip as usize
+    }
+
+    pub(super) fn set_pc(context: &mut CONTEXT, to: usize) {
+        context.Rip = to as u64;
+    }
+
+    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+        context.R9 = to as u64;
+    }
+
+    pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
+        (context.R8 as usize, context.R9 as usize)
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod registers {
+    use super::CONTEXT;
+
+    pub(super) fn pc(context: &CONTEXT) -> usize {
+        context.Pc as usize
+    }
+
+    pub(super) fn set_pc(context: &mut CONTEXT, to: usize) {
+        context.Pc = to as u64;
+    }
+
+    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+        // SAFETY: both members of the union are the same 31 numbers.
+        unsafe { context.Anonymous.X[4] = to as u64 };
+    }
+
+    pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
+        // SAFETY: both members of the union are the same 31 numbers.
+        let registers = unsafe { &context.Anonymous.X };
+        (registers[3] as usize, registers[4] as usize)
+    }
+}
+
+use registers::{pc, set_pc, set_view_end, view_side};

@@ -1,0 +1,321 @@
+//! Copies and words against a byte-wise model, with a lost page at every place that matters.
+
+use super::{Stop, kernel, word::Word};
+use std::{io, ptr, slice};
+
+/// Numbers that are the same in every run.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Dice {
+        Dice(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        // Marsaglia's xorshift with a multiplication behind it.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+}
+
+/// How a page is lost.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Loss {
+    /// The file ends before it: SIGBUS.
+    PastEnd,
+    /// It may not be touched: SIGSEGV.
+    Forbidden,
+}
+
+/// Pages of memory, of which one in the middle (or all from the middle on) cannot be reached.
+pub(super) struct Arena {
+    base: *mut u8,
+    len: usize,
+    /// The first byte that cannot be reached, and the end of those.
+    pub(super) lost: (usize, usize),
+}
+
+impl Arena {
+    const PAGES: usize = 7;
+
+    pub(super) fn new(loss: Loss) -> Arena {
+        let page = crate::page_size();
+        let len = Arena::PAGES * page;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(len as u64).unwrap();
+        // SAFETY: a mapping of its own, at an address of the kernel's choice.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                std::os::fd::AsRawFd::as_raw_fd(&file),
+                0,
+            )
+        };
+        assert_ne!(base, libc::MAP_FAILED);
+        let mut arena = Arena { base: base.cast(), len, lost: (len, len) };
+        arena.fill();
+        let first = 4 * page;
+        arena.lost = match loss {
+            Loss::PastEnd => {
+                file.set_len(first as u64).unwrap();
+                (first, len)
+            }
+            Loss::Forbidden => {
+                // SAFETY: pages of our own mapping, to which no reference exists.
+                let done = unsafe { libc::mprotect(base.wrapping_byte_add(first), page, libc::PROT_NONE) };
+                assert_eq!(done, 0);
+                (first, first + page)
+            }
+        };
+        arena
+    }
+
+    pub(super) fn at(&self, offset: usize) -> *mut u8 {
+        assert!(offset <= self.len);
+        self.base.wrapping_add(offset)
+    }
+
+    /// What stands at `offset` before anything is written.
+    pub(super) fn byte(offset: usize) -> u8 {
+        (offset.wrapping_mul(0x9e37_79b9) >> 13).to_le_bytes()[0]
+    }
+
+    /// Puts the known bytes into what can be reached.
+    fn fill(&mut self) {
+        for offset in (0..self.lost.0).chain(self.lost.1..self.len) {
+            // SAFETY: inside the mapping, and not lost.
+            unsafe { self.at(offset).write(Arena::byte(offset)) };
+        }
+    }
+
+    /// A reachable part of the memory, as it is now.
+    pub(super) fn bytes(&self, begin: usize, end: usize) -> &[u8] {
+        if begin == end {
+            return &[];
+        }
+        assert!(end <= self.lost.0 || (begin >= self.lost.1 && end <= self.len));
+        // SAFETY: inside the mapping, not lost, and nobody writes while the slice lives.
+        unsafe { slice::from_raw_parts(self.at(begin), end - begin) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, and no slice of it is left.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+/// A copy between the sides, in either direction.
+pub(super) type Copier<'a> = &'a dyn Fn(*mut u8, *const u8, usize) -> Result<(), Stop>;
+
+/// A range of the arena: of any length, near an edge of the lost part as often as not.
+fn any_range(dice: &mut Dice, arena: &Arena) -> (usize, usize) {
+    let longest = match dice.below(20) {
+        0..8 => 40,
+        8..14 => 300,
+        14..19 => 2500,
+        _ => arena.len(),
+    };
+    let len = dice.below(longest);
+    let start = match dice.below(4) {
+        // Around the first lost byte.
+        0 | 1 => (arena.lost.0 + 20).saturating_sub(dice.below(len + 40)),
+        // Around the first byte that is there again.
+        2 => (arena.lost.1 + 20).saturating_sub(dice.below(len + 40)),
+        _ => dice.below(arena.len()),
+    };
+    let start = start.min(arena.len() - 1);
+    (start, len.min(arena.len() - start))
+}
+
+/// The place, counted from `start`, of the first lost byte of a range.
+pub(super) fn first_lost(arena: &Arena, start: usize, len: usize) -> Option<usize> {
+    let lost = start.max(arena.lost.0);
+    (lost < arena.lost.1.min(start + len)).then(|| lost - start)
+}
+
+pub(super) fn assert_stop(result: Result<(), Stop>, expected: Option<usize>, what: &dyn Fn() -> String) {
+    match (result, expected) {
+        (Ok(()), None) => {}
+        (Err(Stop::Fault(at)), Some(lost)) => assert_eq!(at, lost, "{}", what()),
+        (result, expected) => panic!("{result:?}, not {expected:?}: {}", what()),
+    }
+}
+
+/// Reads and writes at random, and compares every byte that has a defined value.
+pub(super) fn copies_match_the_model(name: &str, cases: usize, read: Copier, write: Copier) {
+    const GUARD: usize = 64;
+    for loss in [Loss::PastEnd, Loss::Forbidden] {
+        let mut dice = Dice::new(0x5eed);
+        let mut arena = Arena::new(loss);
+        let mut buffer = vec![0; arena.len() + 3 * GUARD];
+        for case in 0..cases / 2 {
+            let (start, len) = any_range(&mut dice, &arena);
+            let skew = GUARD + dice.below(GUARD);
+            let expected = first_lost(&arena, start, len);
+            let good = expected.unwrap_or(len);
+            let what = || format!("{name}, {loss:?}, case {case}: {len} bytes from {start}, buffer at {skew}");
+            if dice.below(2) == 0 {
+                buffer[skew - GUARD..skew + len + GUARD].fill(0xa5);
+                let result = read(buffer[skew..].as_mut_ptr(), arena.at(start), len);
+                assert_stop(result, expected, &what);
+                assert_eq!(buffer[skew..skew + good], *arena.bytes(start, start + good), "{}", what());
+                assert!(buffer[skew - GUARD..skew].iter().all(|byte| *byte == 0xa5), "{}", what());
+                assert!(buffer[skew + len..skew + len + GUARD].iter().all(|byte| *byte == 0xa5), "{}", what());
+            } else {
+                buffer[skew..skew + len].iter_mut().for_each(|byte| *byte = dice.next().to_le_bytes()[7]);
+                let result = write(arena.at(start), buffer[skew..].as_ptr(), len);
+                assert_stop(result, expected, &what);
+                assert_eq!(buffer[skew..skew + good], *arena.bytes(start, start + good), "{}", what());
+                let around = |from: usize, to: usize| {
+                    let (from, to) = (from.min(arena.len()), to.min(arena.len()));
+                    (from..to)
+                        .filter(|at| !(arena.lost.0..arena.lost.1).contains(at))
+                        .all(|at| arena.bytes(at, at + 1)[0] == Arena::byte(at))
+                };
+                assert!(around(start.saturating_sub(GUARD), start), "{}", what());
+                assert!(around(start + len, start + len + GUARD), "{}", what());
+                for at in (start..start + len).filter(|at| !(arena.lost.0..arena.lost.1).contains(at)) {
+                    // SAFETY: inside the mapping, and not lost.
+                    unsafe { arena.at(at).write(Arena::byte(at)) };
+                }
+            }
+        }
+        arena.fill();
+    }
+}
+
+fn read(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
+    // SAFETY: the tests give ranges of an arena and of a buffer.
+    unsafe { super::read(src, dst, len) }
+}
+
+fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
+    // SAFETY: the tests give ranges of an arena and of a buffer.
+    unsafe { super::write(dst, src, len) }
+}
+
+#[test]
+fn copies_stop_at_the_first_lost_byte_and_touch_nothing_else() {
+    copies_match_the_model("as chosen", 120_000, &read, &write);
+}
+
+#[test]
+fn kernel_copies_stop_at_the_first_lost_byte_and_touch_nothing_else() {
+    let read = |dst: *mut u8, src: *const u8, len: usize| {
+        // SAFETY: the tests give ranges of an arena and of a buffer.
+        unsafe { kernel::read(src, dst, len) }
+    };
+    let write = |dst: *mut u8, src: *const u8, len: usize| {
+        // SAFETY: the tests give ranges of an arena and of a buffer.
+        unsafe { kernel::write(dst, src, len) }
+    };
+    copies_match_the_model("kernel", 20_000, &read, &write);
+}
+
+/// Loads and stores a word at every place around the first lost byte.
+fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
+    let word_of = |bytes: &[u8]| {
+        let mut value = W::default();
+        // SAFETY: `bytes` has the word's length, and any bytes are a word.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast(), W::WIDTH) };
+        value
+    };
+    for loss in [Loss::PastEnd, Loss::Forbidden] {
+        let mut arena = Arena::new(loss);
+        for start in arena.lost.0 - 70..arena.lost.0 + 10 {
+            let lost = first_lost(&arena, start, W::WIDTH);
+            // SAFETY: a range of the arena.
+            let loaded = unsafe { super::load::<W>(arena.at(start)) };
+            match lost {
+                None => assert_eq!(loaded.unwrap(), word_of(arena.bytes(start, start + W::WIDTH))),
+                Some(lost) => assert_stop(loaded.map(|_| ()), Some(lost), &|| format!("load at {start}, {loss:?}")),
+            }
+            let good = lost.unwrap_or(W::WIDTH);
+            let bytes: Vec<u8> = (0..W::WIDTH).map(|at| !Arena::byte(start + at)).collect();
+            // SAFETY: a range of the arena.
+            let stored = unsafe { super::store(arena.at(start), word_of(&bytes)) };
+            assert_stop(stored, lost, &|| format!("store at {start}, {loss:?}"));
+            assert_eq!(*arena.bytes(start, start + good), bytes[..good], "store at {start}, {loss:?}");
+            if start <= arena.lost.0 {
+                assert_eq!(arena.bytes(start - 1, start), [Arena::byte(start - 1)]);
+            }
+            if start + W::WIDTH < arena.lost.0 {
+                assert_eq!(arena.bytes(start + W::WIDTH, start + W::WIDTH + 1), [Arena::byte(start + W::WIDTH)]);
+            }
+            arena.fill();
+        }
+    }
+}
+
+#[test]
+fn words_stop_at_the_first_lost_byte_and_touch_nothing_else() {
+    words_match_the_model::<u8>();
+    words_match_the_model::<u16>();
+    words_match_the_model::<u32>();
+    words_match_the_model::<u64>();
+}
+
+#[test]
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one obligation for all of them")]
+fn atomic_accesses_answer_what_was_there_or_a_fault() {
+    let arena = Arena::new(Loss::PastEnd);
+    let here = arena.at(arena.lost.0 - 8);
+    let gone = arena.at(arena.lost.0);
+    // SAFETY: ranges of the arena, aligned.
+    unsafe {
+        super::store_release(here, 7_u64).unwrap();
+        assert_eq!(super::load_acquire::<u64>(here).unwrap(), 7);
+        assert_eq!(super::compare_exchange(here, 6_u64, 1).unwrap(), 7);
+        assert_eq!(super::compare_exchange(here, 7_u64, u64::MAX).unwrap(), 7);
+        assert_eq!(super::fetch_add(here, 3_u64).unwrap(), u64::MAX);
+        assert_eq!(super::load_acquire::<u64>(here).unwrap(), 2);
+
+        // The other half of the eight bytes stays as it is.
+        super::store_release(here, u64::MAX).unwrap();
+        super::store_release(here, 7_u32).unwrap();
+        assert_eq!(super::load_acquire::<u32>(here).unwrap(), 7);
+        assert_eq!(super::compare_exchange(here, 6_u32, 1).unwrap(), 7);
+        assert_eq!(super::compare_exchange(here, 7_u32, u32::MAX).unwrap(), 7);
+        assert_eq!(super::fetch_add(here, 3_u32).unwrap(), u32::MAX);
+        assert_eq!(super::load_acquire::<u32>(here).unwrap(), 2);
+        assert_eq!(super::load::<u32>(here.add(4)).unwrap(), u32::MAX);
+
+        assert!(matches!(super::load_acquire::<u32>(gone), Err(Stop::Fault(0))));
+        assert!(matches!(super::load_acquire::<u64>(gone), Err(Stop::Fault(0))));
+        assert!(matches!(super::store_release(gone, 1_u32), Err(Stop::Fault(0))));
+        assert!(matches!(super::store_release(gone, 1_u64), Err(Stop::Fault(0))));
+        assert!(matches!(super::compare_exchange(gone, 0_u32, 1), Err(Stop::Fault(0))));
+        assert!(matches!(super::compare_exchange(gone, 0_u64, 1), Err(Stop::Fault(0))));
+        assert!(matches!(super::fetch_add(gone, 1_u32), Err(Stop::Fault(0))));
+        assert!(matches!(super::fetch_add(gone, 1_u64), Err(Stop::Fault(0))));
+    }
+}
+
+#[test]
+fn a_fault_is_counted_once() -> io::Result<()> {
+    // Other tests of this process count too, so this looks at a lower bound only; the exact number is looked at by a
+    // process of its own in `tests/signals.rs`.
+    let arena = Arena::new(Loss::PastEnd);
+    let before = super::count();
+    for _ in 0..10 {
+        // SAFETY: a range of the arena.
+        assert!(unsafe { super::load::<u64>(arena.at(arena.lost.0)) }.is_err());
+    }
+    assert!(super::count() >= before + 10);
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! The thread that flushes in the background is nobody's business: not a view's that wants to be the only one, not a child's.
+
+#![cfg(unix)]
+
+use folio::{MmapMut, MmapOptions, MmapViewSync};
+use std::io::ErrorKind;
+
+const LEN: usize = 1 << 20;
+
+fn written() -> MmapMut {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(LEN as u64).unwrap();
+    // SAFETY: nobody else has the file.
+    let mut map = unsafe { MmapOptions::new().map_mut(&file) }.unwrap();
+    map.fill(1);
+    map
+}
+
+/// The thread holds the mapping while it works. What needs the only view waits for that, and does not fail of it.
+#[test]
+fn what_needs_the_only_view_waits_for_a_flush_in_the_background() {
+    for _ in 0..50 {
+        let map = written();
+        map.flush_async().unwrap();
+        let map = map.make_read_only().unwrap();
+        map.flush_async_range(10, 100).unwrap();
+        map.flush_async_range(LEN - 10, 10).unwrap();
+        let map = map.whole().unwrap().make_mut().unwrap();
+        map.flush_async().unwrap();
+        map.unmap().unwrap();
+    }
+}
+
+/// Another view is another view, however many flushes are on their way.
+#[test]
+fn a_second_view_is_not_taken_for_a_flush() {
+    let mut map = written();
+    let tail = map.split_off(LEN / 2).unwrap();
+    map.flush_async().unwrap();
+    tail.flush_async().unwrap();
+    assert_eq!(map.make_read_only().unwrap_err().error().kind(), ErrorKind::ResourceBusy);
+    drop(tail);
+}
+
+/// A child made by `fork` has its parent's queue and perhaps a lock that nobody opens, but not the thread: flushing and waiting
+/// worked in the parent and hung in the child.
+#[test]
+fn a_child_begins_with_a_thread_of_its_own() {
+    let busy = written();
+    for _ in 0..100 {
+        busy.flush_async().unwrap();
+        // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
+        // libraries of the systems in the platform table keep their allocators in order across `fork`.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
+            unsafe { libc::alarm(60) };
+            let own = MmapViewSync::anonymous(100).unwrap().whole().is_ok_and(|view| view.len() == 100);
+            let map = written();
+            let flushed = map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok());
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(if own && flushed { 0 } else { 1 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is ours, and there is room for its status.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+    }
+}

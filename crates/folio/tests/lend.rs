@@ -1,0 +1,328 @@
+//! Slices that are lent to a closure survive the loss of a page, and what they leave behind is in order.
+
+#![cfg(unix)]
+
+use folio::{Fault, MmapOptions, MmapViewSync, Protection};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Barrier;
+use std::thread;
+
+/// A file of `pages` pages, every byte of page `n` being `n + 1`, open for reading and writing.
+fn file(pages: u8) -> File {
+    let file = tempfile::tempfile().unwrap();
+    refill(&file, pages);
+    file
+}
+
+fn refill(file: &File, pages: u8) {
+    for page in 0..pages {
+        file.write_all_at(&vec![page + 1; folio::page_size()], page as u64 * folio::page_size() as u64).unwrap();
+    }
+}
+
+fn offset_of<T: std::fmt::Debug>(result: std::io::Result<T>) -> usize {
+    Fault::of(&result.unwrap_err()).expect("a fault").offset
+}
+
+/// Reads every byte of a slice, so that no page is left out.
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte)).sum()
+}
+
+const ALL: [Protection; 3] = [Protection::Read, Protection::ReadWrite, Protection::ReadCopy];
+
+/// Whether slices are the view's own memory here; elsewhere they are copies, which show nothing of what happens meanwhile.
+fn lends_memory() -> bool {
+    cfg!(any(target_os = "linux", target_os = "android")) && folio::fault::ATOMIC_WIDTH > 1
+}
+
+#[test]
+fn a_closure_sees_the_bytes() {
+    for protection in ALL {
+        let view = MmapViewSync::open(file(3), protection).unwrap();
+        // SAFETY: nobody else has the file.
+        let sum = unsafe { view.with_slice(sum) }.unwrap();
+        assert_eq!(sum, 6 * folio::page_size() as u64);
+        assert_eq!(view.fault(), None);
+    }
+    let mut view = MmapViewSync::anonymous(100).unwrap();
+    // SAFETY: nobody else has the memory.
+    unsafe { view.with_slice_mut(|bytes| bytes.fill(3)) }.unwrap();
+    assert_eq!(view.load::<u8>(99).unwrap(), 3);
+    let mut empty = MmapViewSync::anonymous(0).unwrap();
+    // SAFETY: there are no bytes.
+    assert!(unsafe { empty.with_slice_mut(|bytes| bytes.is_empty()) }.unwrap());
+}
+
+#[test]
+fn a_read_only_view_lends_nothing_to_write() {
+    let mut view = MmapViewSync::open(file(1), Protection::Read).unwrap();
+    // SAFETY: nobody else has the file.
+    let error = unsafe { view.with_slice_mut::<()>(|_| unreachable!()) }.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+/// The file is cut under the slice: zeros, an error with the first lost page, and the file's data again when it is long.
+#[test]
+fn a_page_lost_under_a_closure_is_an_error_and_comes_back() {
+    if !lends_memory() {
+        eprintln!("skipped: a_page_lost_under_a_closure: slices are copies on this platform");
+        return;
+    }
+    for protection in ALL {
+        let page = folio::page_size();
+        let file = file(4);
+        let view = MmapViewSync::open(&file, protection).unwrap();
+        for round in 0..100 {
+            // SAFETY: nobody writes the file while the closure runs; it is cut short.
+            let result = unsafe {
+                view.with_slice(|bytes| {
+                    file.set_len(page as u64 + 10).unwrap();
+                    let seen = (bytes[page], bytes[2 * page], bytes[4 * page - 1]);
+                    assert_eq!(seen, (2, 0, 0), "{round}");
+                    assert_eq!(view.fault().map(|fault| fault.offset), Some(2 * page));
+                })
+            };
+            assert_eq!(offset_of(result), 2 * page);
+            assert_eq!(view.fault(), None, "brought back");
+            assert_eq!(offset_of(view.load::<u8>(2 * page)), 2 * page, "and lost, because the file is short");
+            refill(&file, 4);
+            assert_eq!(view.load::<u8>(2 * page).unwrap(), 3);
+            // SAFETY: nobody else has the file.
+            assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 10 * page as u64);
+        }
+    }
+}
+
+#[test]
+fn bytes_written_to_a_lost_page_are_gone_and_others_stay() {
+    let page = folio::page_size();
+    let file = file(3);
+    let mut view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+    // SAFETY: nobody else touches the bytes.
+    let result = unsafe {
+        view.with_slice_mut(|bytes| {
+            file.set_len(page as u64).unwrap();
+            bytes.fill(9);
+        })
+    };
+    assert_eq!(offset_of(result), page);
+    file.set_len(3 * page as u64).unwrap();
+    assert_eq!((view.load::<u8>(page - 1).unwrap(), view.load::<u8>(page).unwrap()), (9, 0));
+}
+
+/// What a mapping allows can change between two closures: zeros that could not be written ended the process.
+#[test]
+fn a_mapping_that_was_made_writable_lends_slices_to_write() {
+    let page = folio::page_size();
+    let file = file(2);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    assert_eq!(sum_of(&view).unwrap(), 3 * page as u64);
+    // SAFETY: nobody else touches the file.
+    let mut view = unsafe { view.assume_exclusive() }.unwrap().into_view_sync();
+    file.set_len(page as u64).unwrap();
+    // SAFETY: nobody else touches the bytes.
+    assert_eq!(offset_of(unsafe { view.with_slice_mut(|bytes| bytes.fill(9)) }), page);
+    assert_eq!(view.load::<u8>(page - 1).unwrap(), 9);
+}
+
+/// The offset counts from the view, not from the mapping, and a page that the view shares with its neighbour counts from the
+/// view's first byte.
+#[test]
+fn the_fault_of_a_piece_counts_from_the_piece() {
+    let page = folio::page_size();
+    let file = file(4);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    let (_head, tail) = view.split_at(page + 100).unwrap();
+    file.set_len(0).unwrap();
+    // SAFETY: nobody writes the file.
+    let result = unsafe { tail.with_slice(|bytes| bytes[0]) };
+    assert_eq!(offset_of(result), 0);
+    refill(&file, 4);
+    file.set_len(page as u64 * 2).unwrap();
+    // SAFETY: nobody writes the file.
+    let result = unsafe { tail.with_slice(sum) };
+    assert_eq!(offset_of(result), page - 100);
+}
+
+/// What stands in the place of a lost page is not the file's: no checked access takes it for data, or writes into it.
+#[test]
+fn checked_access_does_not_take_the_zeros_for_data() {
+    if !lends_memory() {
+        eprintln!("skipped: checked_access_does_not_take_the_zeros: slices are copies on this platform");
+        return;
+    }
+    let page = folio::page_size();
+    let file = file(3);
+    let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+    // SAFETY: checked copies of one of the two views only, after the closure has read what it reads.
+    let other = unsafe { view.clone() };
+    // SAFETY: nobody writes the file while the slice is read.
+    let result = unsafe {
+        view.with_slice(|bytes| {
+            file.set_len(page as u64).unwrap();
+            assert_eq!(bytes[page + 5], 0);
+            let mut buf = vec![7; 2 * page];
+            assert_eq!(offset_of(other.read_exact_at(&mut buf, 0)), page);
+            assert_eq!(buf[..page], vec![1; page], "the bytes before the fault are copied");
+            assert_eq!(offset_of(other.load::<u32>(page + 8)), page + 8);
+            assert_eq!(offset_of(other.store(page + 8, 7u32)), page + 8);
+            assert_eq!(offset_of(other.write_all_at(&buf, 100)), page);
+            assert_eq!(offset_of(other.fetch_add(page + 8, 1u64)), page + 8);
+            assert_eq!(offset_of(other.compare_exchange(page + 8, 0u64, 1)), page + 8);
+            assert_eq!(offset_of(other.load_acquire::<u64>(page + 8)), page + 8);
+            assert_eq!(offset_of(other.store_release(page + 8, 1u64)), page + 8);
+            assert!(Fault::of(&other.flush().unwrap_err()).is_some(), "what the page held cannot be flushed");
+        })
+    };
+    assert_eq!(offset_of(result), page);
+    refill(&file, 3);
+    assert_eq!(other.load::<u8>(page + 8).unwrap(), 2);
+    assert_eq!(other.fetch_add(page + 8, 1u64).unwrap(), 0x0202_0202_0202_0202);
+    other.flush().unwrap();
+}
+
+fn cut_and_sum(view: &MmapViewSync, file: &File) -> std::io::Result<u64> {
+    // SAFETY: nobody writes the file of a test while a closure runs.
+    unsafe {
+        view.with_slice(|bytes| {
+            file.set_len(0).unwrap();
+            sum(bytes)
+        })
+    }
+}
+
+fn sum_of(view: &MmapViewSync) -> std::io::Result<u64> {
+    // SAFETY: nobody writes the file of a test while a closure runs.
+    unsafe { view.with_slice(sum) }
+}
+
+#[test]
+fn closures_can_be_nested_and_the_page_comes_back_after_the_last() {
+    if !lends_memory() {
+        eprintln!("skipped: closures_can_be_nested: slices are copies on this platform");
+        return;
+    }
+    let page = folio::page_size();
+    let file = file(2);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    // SAFETY: nobody writes the file.
+    let outer = unsafe {
+        view.with_slice(|outer| {
+            assert_eq!(offset_of(cut_and_sum(&view, &file)), 0);
+            refill(&file, 2);
+            assert_eq!(outer[page], 0, "the outer closure still uses the page");
+            assert_eq!(offset_of(sum_of(&view)), 0, "and so it is lost to a third");
+        })
+    };
+    assert_eq!(offset_of(outer), 0);
+    // SAFETY: nobody writes the file.
+    assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 3 * page as u64);
+}
+
+#[test]
+fn a_panic_leaves_the_pages_in_order() {
+    let page = folio::page_size();
+    let file = file(2);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: nobody writes the file.
+        let _ = unsafe {
+            view.with_slice(|bytes| {
+                file.set_len(0).unwrap();
+                assert_eq!(sum(bytes), 1, "a panic on purpose");
+            })
+        };
+    }));
+    assert!(panicked.is_err());
+    refill(&file, 2);
+    // SAFETY: nobody writes the file.
+    assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 3 * page as u64);
+}
+
+/// One view, closures on many threads, a file that is cut and made longer all the time: a sum is right or an error, never
+/// anything else, and the first page is never an error.
+#[test]
+fn closures_on_many_threads_are_right_or_an_error() {
+    let page = folio::page_size();
+    let file = file(8);
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    let start = Barrier::new(4);
+    let ended: usize = thread::scope(|threads| {
+        let workers: Vec<_> = (0..4)
+            .map(|n| {
+                // SAFETY: closures that read, and checked copies that read.
+                let view = unsafe { view.clone() };
+                let (start, file) = (&start, &file);
+                threads.spawn(move || {
+                    start.wait();
+                    let mut ended = 0;
+                    for round in 0..2000 {
+                        if n == 0 {
+                            file.set_len(page as u64 * (1 + round % 8)).unwrap();
+                            file.set_len(8 * page as u64).unwrap();
+                        }
+                        // SAFETY: nobody writes the file but by cutting it short and making it longer.
+                        let sums = unsafe { view.with_slice(|bytes| (sum(&bytes[..page]), sum(&bytes[page..]))) };
+                        match sums {
+                            Ok((head, _)) => assert_eq!(head, page as u64),
+                            Err(error) => assert!(Fault::of(&error).unwrap().offset >= page),
+                        }
+                        assert_eq!(view.load::<u8>(page - 1).unwrap(), 1);
+                        ended += 1;
+                    }
+                    ended
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    assert_eq!(ended, 8000);
+    assert_eq!(view.fault(), None);
+    refill(&file, 8);
+    // SAFETY: nobody writes the file.
+    assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 36 * page as u64);
+}
+
+#[test]
+fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
+    if !lends_memory() {
+        eprintln!("skipped: zero_fill: lost pages cannot be filled on this platform");
+        return;
+    }
+    let page = folio::page_size();
+    for private in [false, true] {
+        let file = file(3);
+        let mut options = MmapOptions::new();
+        // SAFETY: the test reads bytes one by one and relies on nothing about them.
+        unsafe { options.zero_fill_on_fault() };
+        let map = if private {
+            // SAFETY: nobody writes the file, but for the test, which cuts it short on purpose.
+            unsafe { options.map_copy_read_only(&file) }.unwrap()
+        } else {
+            // SAFETY: as in the other case: the test only cuts the file short.
+            unsafe { options.map(&file) }.unwrap()
+        };
+        assert_eq!((sum(&map), map.fault()), (6 * page as u64, None));
+        file.set_len(page as u64).unwrap();
+        assert_eq!(sum(&map), page as u64);
+        assert_eq!(map.fault().map(|fault| fault.offset), Some(page));
+        refill(&file, 3);
+        assert_eq!(sum(&map), page as u64, "for good");
+        assert_eq!(offset_of(map.load::<u8>(page + 1)), page + 1);
+        assert_eq!(map.load::<u8>(page - 1).unwrap(), 1);
+    }
+    let file = file(2);
+    let mut options = MmapOptions::new();
+    // SAFETY: as in the call above.
+    unsafe { options.zero_fill_on_fault() };
+    let view = options.map_view(&file, Protection::ReadWrite).unwrap();
+    file.set_len(0).unwrap();
+    // SAFETY: nobody writes the file.
+    assert_eq!(unsafe { view.as_slice() }[page], 0);
+    view.flush_range(0, page).unwrap();
+    assert_eq!(offset_of(view.flush_range(page, 1)), page);
+    assert_eq!(offset_of(view.flush()), page);
+}

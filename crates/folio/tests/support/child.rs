@@ -1,0 +1,104 @@
+//! Runs a scenario in a process of its own, because a signal that goes wrong ends the whole process.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, io::Read, process, thread};
+
+/// Names the scenario that a child is to run.
+const VARIABLE: &str = "FOLIO_SCENARIO";
+
+/// The command, with its options, that runs a program for another processor.
+const RUNNER: &str = "FOLIO_TEST_RUNNER";
+
+/// No scenario takes longer; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How a child ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    status: ExitStatus,
+    stderr: String,
+}
+
+impl Ended {
+    /// The scenario came to its end.
+    #[track_caller]
+    pub(crate) fn well(&self) {
+        assert!(self.status.success(), "{self:?}");
+    }
+
+    /// This signal ended the child.
+    #[track_caller]
+    pub(crate) fn by_signal(&self, signal: i32) -> &Ended {
+        assert_eq!(self.status.signal(), Some(signal), "{self:?}");
+        self
+    }
+
+    /// What the child said before it ended.
+    #[track_caller]
+    pub(crate) fn saying(&self, what: &str) {
+        assert!(self.stderr.contains(what), "{self:?}");
+    }
+}
+
+/// Runs `scenario` in a child process. `test` is the name of the calling test, as the test harness knows it.
+///
+/// The child is this program again, told to run that test alone; so this function is called a second time there, and
+/// does not return.
+#[track_caller]
+pub(crate) fn run(test: &str, scenario: impl FnOnce()) -> Ended {
+    if env::var(VARIABLE).is_ok_and(|name| name == test) {
+        without_core_file();
+        scenario();
+        process::exit(0);
+    }
+    let mut child = command()
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(VARIABLE, test)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stderr.take().unwrap();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).unwrap();
+        text
+    });
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if start.elapsed() > LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{test} hangs: {}", reader.join().unwrap());
+        }
+        thread::sleep(Duration::from_millis(2));
+    };
+    Ended { status, stderr: reader.join().unwrap() }
+}
+
+/// This program again, by way of the emulator that [`RUNNER`] names, if it names one.
+fn command() -> Command {
+    let this = env::current_exe().unwrap();
+    let runner = env::var(RUNNER).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    match words.next() {
+        None => Command::new(this),
+        Some(emulator) => {
+            let mut command = Command::new(emulator);
+            command.args(words).arg(this);
+            command
+        }
+    }
+}
+
+/// Children that end by a signal leave no file behind.
+fn without_core_file() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: only reads the structure.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) }, 0);
+}

@@ -1,0 +1,211 @@
+//! The tour as a user meets it: its output, its exit code, and what it leaves behind.
+//!
+//! It runs the example that cargo has built along with this test. Cargo does so when it builds all tests; before
+//! `cargo test --test tour` alone, run `cargo build --example tour`.
+
+#![cfg(unix)]
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::str::from_utf8;
+use tempfile::TempDir;
+
+/// One run of the tour, with a temporary folder of its own.
+struct Tour {
+    temp: TempDir,
+    command: Command,
+}
+
+impl Tour {
+    fn new() -> Tour {
+        let temp = tempfile::tempdir().unwrap();
+        let mut command = Command::new(binary());
+        command
+            .env("TMPDIR", temp.path())
+            .env("FOLIO_TOUR_MIB", "1")
+            .env_remove("FOLIO_TOUR_SPOIL")
+            .stdin(Stdio::null());
+        Tour { temp, command }
+    }
+
+    fn of(path: &Path) -> Tour {
+        let mut tour = Tour::new();
+        tour.command.arg(path);
+        tour
+    }
+
+    fn env(mut self, variable: &str, value: &str) -> Tour {
+        self.command.env(variable, value);
+        self
+    }
+
+    fn run(mut self) -> Output {
+        let output = self.command.output().unwrap();
+        self.assert_clean();
+        output
+    }
+
+    fn assert_clean(&self) {
+        assert_eq!(fs::read_dir(self.temp.path()).unwrap().count(), 0, "something is left in the temporary folder");
+    }
+}
+
+/// The example lies in `examples`, beside the folder `deps` of this test.
+fn binary() -> PathBuf {
+    let test = env::current_exe().unwrap();
+    let binary = test.ancestors().nth(2).unwrap().join("examples").join("tour");
+    assert!(binary.exists(), "{} is missing: run `cargo build --example tour`", binary.display());
+    binary
+}
+
+/// The run went well and said nothing on standard error. Its output.
+fn success(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stderr, b"", "{output:?}");
+    from_utf8(&output.stdout).unwrap()
+}
+
+/// The run failed with exit code 1 and one line of plain words. That line.
+fn failure(output: &Output) -> &str {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let line = from_utf8(&output.stderr).unwrap();
+    assert!(line.starts_with("tour: ") && line.ends_with('\n') && line.lines().count() == 1, "{line:?}");
+    line
+}
+
+/// The names of the steps in the table, whose lines are all of one width.
+fn steps(output: &str) -> Vec<&str> {
+    let table = output.lines().skip_while(|line| !line.starts_with("step ")).take_while(|line| !line.is_empty());
+    let (names, widths): (Vec<_>, Vec<_>) = table.map(|line| (line[..32].trim_end(), line.len())).unzip();
+    assert!(widths.iter().all(|&width| width == widths[0]), "{output}");
+    names[1..].to_vec()
+}
+
+#[test]
+fn without_a_file_every_step_is_in_the_table_and_every_byte_is_right() {
+    let output = Tour::new().run();
+    let output = success(&output);
+    let steps = steps(output);
+    assert_eq!(steps[..2], ["allocate and map", "split, one view per core"]);
+    assert!(steps[2].starts_with("write, ") && steps[3].starts_with("flush, "));
+    assert_eq!(
+        steps[4..],
+        [
+            "join again by unsplit",
+            "check every byte by read",
+            "sum by read",
+            "sum by one view",
+            "sum by one view per core",
+            "sum by a plain slice (unsafe)",
+            "cut short, read up to there"
+        ]
+    );
+    assert!(output.contains("Fault { offset: 524288 }"), "{output}");
+    assert!(output.ends_with("\nEvery byte was right, and nothing is left behind.\n"), "{output}");
+    assert!(!output.contains(['\r', '\x1b']), "progress was shown where there is no terminal: {output:?}");
+}
+
+#[test]
+fn a_single_wrong_byte_is_found_and_named() {
+    for offset in ["0", "262143", "262144", "1048575"] {
+        let output = Tour::new().env("FOLIO_TOUR_SPOIL", offset).run();
+        let line = failure(&output);
+        assert!(line.contains(&format!("byte {offset} of the file is 0x")), "{line}");
+        assert!(!from_utf8(&output.stdout).unwrap().contains("right"));
+    }
+}
+
+#[test]
+fn a_given_file_is_summed_and_stays_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    for len in [1, 7, 4096, 300_001] {
+        let bytes: Vec<u8> = (0..=255).cycle().take(len).collect();
+        fs::write(&path, &bytes).unwrap();
+        let before = fs::metadata(&path).unwrap();
+
+        let output = Tour::of(&path).run();
+        let output = success(&output);
+        assert_eq!(
+            steps(output),
+            [
+                "read once, so that it is cached",
+                "sum by read",
+                "sum by one view",
+                "sum by one view per core",
+                "cut short, read up to there"
+            ]
+        );
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before.modified().unwrap());
+    }
+}
+
+#[test]
+fn an_empty_file_is_summed_too() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let output = Tour::of(file.path()).run();
+    assert_eq!(steps(success(&output)).len(), 5);
+}
+
+#[test]
+fn what_cannot_be_mapped_is_an_error_in_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, reason) in [
+        (dir.path().join("missing"), "No such file or directory"),
+        (dir.path().to_owned(), "a directory cannot be mapped"),
+        (PathBuf::from("/dev/null"), "only regular files can be mapped"),
+    ] {
+        let output = Tour::of(&path).run();
+        let line = failure(&output);
+        assert!(line.contains(&format!("{}: {reason}", path.display())), "{line}");
+        assert_eq!(output.stdout, b"");
+    }
+}
+
+#[test]
+fn a_missing_temporary_folder_is_named() {
+    let line = Tour::new().env("TMPDIR", "/nowhere/at/all").run();
+    assert!(failure(&line).contains("/nowhere/at/all: No such file or directory"));
+}
+
+#[test]
+fn wrong_arguments_and_sizes_are_errors_in_plain_words() {
+    let mut two = Tour::of(Path::new("a"));
+    two.command.arg("b");
+    assert!(failure(&two.run()).contains("usage: tour [FILE]"));
+    for size in ["0", "-1", "many", "18446744073709551615"] {
+        assert!(failure(&Tour::new().env("FOLIO_TOUR_MIB", size).run()).contains("FOLIO_TOUR_MIB"));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_an_error_and_no_panic() {
+    let mut tour = Tour::new();
+    tour.command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    assert!(failure(&tour.run()).contains("No space left"));
+}
+
+/// Also by SIGKILL, against which no handler helps: the file has no name.
+#[test]
+fn an_interrupted_tour_leaves_nothing_behind() {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
+        let mut tour = Tour::new().env("FOLIO_TOUR_MIB", "256");
+        let mut child = tour.command.stdout(Stdio::piped()).spawn().unwrap();
+        // The file is there when the first line is.
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        assert!(line.starts_with("folio tour: 256 MiB of its own"), "{line:?}");
+
+        let killed = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        tour.assert_clean();
+    }
+}

@@ -1,0 +1,139 @@
+//! The platforms, and what can be done about each on a Debian machine of the x86-64 kind.
+
+use crate::foreign::Scope;
+
+/// A target and what is done about it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) triple: &'static str,
+    pub(crate) level: Level,
+}
+
+/// How much of the truth about a target can be had.
+#[derive(Debug)]
+pub(crate) enum Level {
+    /// The tests run.
+    Run(Run),
+    /// The test programs are built and linked.
+    Link,
+    /// Types and lints are checked.
+    Check(Scope),
+}
+
+/// What it takes to run tests.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Debian packages with the linker, the C library and the emulator.
+    pub(crate) packages: &'static [&'static str],
+    /// `None` is the compiler's own choice.
+    pub(crate) linker: Option<&'static str>,
+    /// What else must be there before the tests are built.
+    pub(crate) prepare: Prepare,
+    /// The same programs run once by each of these.
+    pub(crate) ways: &'static [Way],
+}
+
+/// Preparations that take more than a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepare {
+    Nothing,
+    /// An unwinder for programs linked with musl.
+    Musl,
+    /// A Wine prefix, with a system library that Wine 8 lacks.
+    Wine,
+}
+
+/// A way to run test programs.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// What is put before the program; empty means that it runs by itself.
+    pub(crate) runner: &'static str,
+    /// What the list of skips may call it, beside the target's name.
+    pub(crate) tags: &'static [&'static str],
+    /// Variables for the programs.
+    pub(crate) variables: &'static [(&'static str, &'static str)],
+}
+
+const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
+
+/// All targets, those that say most first.
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        triple: "aarch64-unknown-linux-gnu",
+        level: Level::Run(Run {
+            packages: &["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
+            linker: Some("aarch64-linux-gnu-gcc"),
+            prepare: Prepare::Nothing,
+            ways: &[
+                Way { runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu", tags: &["qemu", "pages-4k"], variables: &[] },
+                // A backtrace reads the program's own file by a map at an offset that these page sizes do not allow.
+                Way {
+                    runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
+                    tags: &["qemu", "pages-16k"],
+                    variables: &[("RUST_BACKTRACE", "0")],
+                },
+                Way {
+                    runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
+                    tags: &["qemu", "pages-64k"],
+                    variables: &[("RUST_BACKTRACE", "0")],
+                },
+            ],
+        }),
+    },
+    Target {
+        triple: "s390x-unknown-linux-gnu",
+        level: Level::Run(Run {
+            packages: &["qemu-user", "gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
+            linker: Some("s390x-linux-gnu-gcc"),
+            prepare: Prepare::Nothing,
+            ways: &[Way {
+                runner: "qemu-s390x -L /usr/s390x-linux-gnu",
+                tags: &["qemu", "pages-4k", "big-endian"],
+                variables: &[],
+            }],
+        }),
+    },
+    Target {
+        triple: "i686-unknown-linux-gnu",
+        level: Level::Run(Run {
+            // Not `gcc-multilib`: it removes the compilers for the other targets.
+            packages: &["lib32gcc-12-dev", "libc6-dev-i386"],
+            linker: None,
+            prepare: Prepare::Nothing,
+            ways: NATIVE,
+        }),
+    },
+    Target {
+        triple: "x86_64-unknown-linux-musl",
+        level: Level::Run(Run {
+            packages: &["musl-tools", "libunwind-14-dev"],
+            linker: Some("musl-gcc"),
+            prepare: Prepare::Musl,
+            ways: NATIVE,
+        }),
+    },
+    Target {
+        triple: "x86_64-pc-windows-gnu",
+        level: Level::Run(Run {
+            packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
+            linker: Some("x86_64-w64-mingw32-gcc"),
+            prepare: Prepare::Wine,
+            ways: &[Way { runner: "wine", tags: &["wine", "pages-4k"], variables: &[] }],
+        }),
+    },
+    Target { triple: "aarch64-apple-darwin", level: Level::Link },
+    Target { triple: "x86_64-apple-darwin", level: Level::Link },
+    Target { triple: "x86_64-unknown-freebsd", level: Level::Link },
+    Target { triple: "aarch64-apple-ios", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-netbsd", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-openbsd", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-dragonfly", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-unknown-illumos", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-pc-solaris", level: Level::Check(Scope::Everything) },
+    Target { triple: "aarch64-linux-android", level: Level::Check(Scope::Everything) },
+    Target { triple: "x86_64-pc-windows-msvc", level: Level::Check(Scope::Everything) },
+    Target { triple: "aarch64-pc-windows-msvc", level: Level::Check(Scope::Everything) },
+    Target { triple: "riscv64gc-unknown-linux-gnu", level: Level::Check(Scope::Everything) },
+    Target { triple: "wasm32-wasip1", level: Level::Check(Scope::Library) },
+    Target { triple: "wasm32-unknown-unknown", level: Level::Check(Scope::Library) },
+];

@@ -1,0 +1,69 @@
+//! A compiler for every platform.
+//!
+//! Building for a platform takes its standard library. Debian packages a current compiler (`rustc-web`) with the
+//! library's source (`rust-web-src`) where cargo's `-Zbuild-std` looks for it, so cargo can build the standard library
+//! for any target, and with any flag, without a further download of a toolchain.
+
+use crate::packages;
+use crate::workspace::{cargo, execute, shell, target_dir};
+use anyhow::Result;
+use std::path::PathBuf;
+use xshell::{Shell, cmd};
+
+const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy"];
+
+/// Builds a standard library for programs that run.
+pub(crate) const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
+
+/// Builds a standard library for programs that are only looked at; one without unwinding exists for every target.
+const CHECK_STD: &str = "-Zbuild-std=std,panic_abort";
+
+/// Where programs for other platforms are built.
+pub(crate) fn build_dir() -> PathBuf {
+    target_dir().join("foreign")
+}
+
+/// A shell in which cargo uses that compiler.
+///
+/// # Errors
+///
+/// If it is not there and cannot be installed.
+pub(crate) fn toolchain() -> Result<Shell> {
+    packages::install(&PACKAGES)?;
+    let shell = shell()?;
+    shell.set_var("RUSTC", "/usr/bin/rustc");
+    shell.set_var("RUSTDOC", "/usr/bin/rustdoc");
+    // `-Zbuild-std` and the sanitizers' flags are not stable yet.
+    shell.set_var("RUSTC_BOOTSTRAP", "1");
+    shell.set_var("CARGO_TARGET_DIR", build_dir());
+    // One set of flags for all runs, or the standard library is built again.
+    shell.set_var("RUSTFLAGS", "");
+    Ok(shell)
+}
+
+/// What there is to check on a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The library, its tests and examples.
+    Everything,
+    /// The library alone: what the tests depend on does not exist for this target.
+    Library,
+}
+
+/// Checks types and lints for `target`, with every warning an error.
+///
+/// # Errors
+///
+/// If there is a complaint, or the compiler is not there and cannot be installed.
+pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
+    let shell = toolchain()?;
+    shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
+    // How `cargo clippy` hands its arguments on; it cannot be used itself, for it insists on its own toolchain.
+    shell.set_var("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    let cargo = cargo();
+    let scope: &[&str] = match scope {
+        Scope::Everything => &["--lib", "--tests", "--examples"],
+        Scope::Library => &["--lib"],
+    };
+    execute(cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD} --target {target}").args(scope))
+}

@@ -1,0 +1,160 @@
+//! `cargo xtask sanitize`: the library's tests under ThreadSanitizer and AddressSanitizer.
+//!
+//! Everything is instrumented, the standard library too: with the shipped one, ThreadSanitizer reports races that are
+//! none, for it does not see the synchronization inside.
+//!
+//! A sanitizer that was built in wrongly finds nothing and looks content. So each run also builds
+//! `crates/folio/tests/deliberate.rs` with a defect in it, and fails if the sanitizer does not report that.
+
+use crate::suite::{Counts, Suite};
+use crate::workspace::{cargo, target_dir};
+use crate::{foreign, packages, report, skips};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use std::time::Instant;
+use xshell::{Shell, cmd};
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+// The sanitizers' run-time parts are those of the LLVM version that the compiler is built on.
+const PACKAGES: [&str; 3] = ["clang-22", "libclang-rt-22-dev", "llvm-22"];
+const LINKER: &str = "clang-22";
+const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
+
+/// The file with the deliberate defects.
+const FILE: &str = "tests/deliberate.rs";
+
+/// What looks for defects at run time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sanitizer {
+    /// ThreadSanitizer: data races
+    Thread,
+    /// AddressSanitizer: accesses outside of objects
+    Address,
+}
+
+impl Sanitizer {
+    fn name(self) -> &'static str {
+        match self {
+            Sanitizer::Thread => "thread",
+            Sanitizer::Address => "address",
+        }
+    }
+
+    /// The value of `folio_deliberate` that puts in the defect it must find.
+    fn defect(self) -> &'static str {
+        match self {
+            Sanitizer::Thread => "race",
+            Sanitizer::Address => "overflow",
+        }
+    }
+
+    /// How its report of that defect begins.
+    fn report(self) -> &'static str {
+        match self {
+            Sanitizer::Thread => "WARNING: ThreadSanitizer: data race",
+            Sanitizer::Address => "ERROR: AddressSanitizer: heap-buffer-overflow",
+        }
+    }
+}
+
+/// Runs the tests under `sanitizers`, or under both if there are none.
+///
+/// # Errors
+///
+/// If a sanitizer reports anything, a test fails, or a deliberate defect goes unreported.
+pub(crate) fn run(sanitizers: &[Sanitizer]) -> Result<()> {
+    let sanitizers = if sanitizers.is_empty() { Sanitizer::value_variants() } else { sanitizers };
+    packages::install(&PACKAGES)?;
+    let mut rows = Vec::new();
+    let mut complaints = Vec::new();
+    for &sanitizer in sanitizers {
+        let start = Instant::now();
+        let name = sanitizer.name();
+        let shell = toolchain(sanitizer)?;
+        let tests = tests(&shell, sanitizer);
+        let defect = deliberate_defect(&shell, sanitizer);
+        if let Err(error) = &tests {
+            complaints.push(format!("{name}: {error:#}"));
+        }
+        if let Err(error) = &defect {
+            complaints.push(format!("{name}: {error:#}"));
+        }
+        let counts = tests.unwrap_or_default();
+        if counts.failed > 0 {
+            complaints.push(format!("{name}: {} tests failed", counts.failed));
+        }
+        rows.push([
+            name.to_owned(),
+            counts.passed.to_string(),
+            counts.failed.to_string(),
+            counts.skipped.to_string(),
+            if defect.is_ok() { "reported" } else { "NOT REPORTED" }.to_owned(),
+            format!("{:.1}", start.elapsed().as_secs_f64()),
+        ]);
+    }
+    println!();
+    report::table(["sanitizer", "passed", "failed", "skipped", "deliberate defect", "seconds"], &rows);
+    ensure!(complaints.is_empty(), "{}", complaints.join("; "));
+    Ok(())
+}
+
+/// A shell in which cargo builds everything for `sanitizer`.
+fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
+    let name = sanitizer.name();
+    let shell = foreign::toolchain()?;
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join(format!("sanitize-{name}")));
+    shell.set_var(
+        "RUSTFLAGS",
+        format!("-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"),
+    );
+    let options = format!("external_symbolizer_path={SYMBOLIZER}");
+    shell.set_var("TSAN_OPTIONS", &options);
+    shell.set_var("ASAN_OPTIONS", &options);
+    Ok(shell)
+}
+
+fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<Counts> {
+    // Documentation tests are left out: rustdoc would have to build each of them for the sanitizer too.
+    let suite = Suite { shell, target: TARGET, parts: &["--lib", "--tests"] };
+    suite.build()?;
+    let skips = skips::load()?;
+    let left_out = skips::names(&skips, &["sanitizer", sanitizer.name()], &suite.list()?)?;
+    suite.run(&left_out)
+}
+
+/// Builds the test with a defect in it, runs it, and looks for the sanitizer's report.
+fn deliberate_defect(shell: &Shell, sanitizer: Sanitizer) -> Result<()> {
+    let cargo = cargo();
+    let build_std = foreign::BUILD_STD;
+    // As an argument for this one program: in RUSTFLAGS, the standard library would be built once more.
+    let cfg = format!("folio_deliberate=\"{}\"", sanitizer.defect());
+    let command = cmd!(
+        shell,
+        "{cargo} rustc --package folio --all-features --test deliberate --profile test
+            {build_std} --target {TARGET} --message-format json-render-diagnostics -- --cfg {cfg}"
+    );
+    eprintln!("$ {command}");
+    let messages = command.quiet().read()?;
+    let program = messages.lines().filter_map(executable).next_back().context("cargo names no test program")?;
+
+    let command = cmd!(shell, "{program} --test-threads 1").ignore_status();
+    eprintln!("$ {command}");
+    let output = command.quiet().output()?;
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    // The report must be of this defect: a stack with the test's file in it, and an exit code that says so.
+    let report = said.find(sanitizer.report()).map(|at| &said[at..]);
+    let Some(report) = report.filter(|report| report.contains(FILE) && !output.status.success()) else {
+        eprintln!("{said}");
+        bail!("the deliberate {} was not reported", sanitizer.defect());
+    };
+    report.lines().take(12).for_each(|line| println!("| {line}"));
+    println!("The deliberate {} was reported, as it must be.", sanitizer.defect());
+    Ok(())
+}
+
+/// The program that a line of cargo's messages says was built.
+fn executable(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("\"executable\":\"")?;
+    rest.split_once('"').map(|(path, _)| path.to_owned())
+}

@@ -1,0 +1,133 @@
+//! The library's test suite, built for some target and run with some flags.
+
+use crate::foreign::BUILD_STD;
+use crate::skips;
+use crate::workspace::{cargo, execute, shell, tee};
+use anyhow::{Result, ensure};
+use std::collections::BTreeSet;
+use xshell::{Cmd, Shell, cmd};
+
+/// A way to build and run the library's tests.
+pub(crate) struct Suite<'a> {
+    /// Where cargo is told, by variables, how to compile, link and run.
+    pub(crate) shell: &'a Shell,
+    pub(crate) target: &'a str,
+    /// Cargo's names for the parts of the suite, `--lib` for one; none means all.
+    pub(crate) parts: &'a [&'a str],
+}
+
+impl Suite<'_> {
+    /// Builds the test programs and runs nothing.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be built.
+    pub(crate) fn build(&self) -> Result<()> {
+        execute(self.cargo_test(&["--no-run"]))
+    }
+
+    /// The names of all tests.
+    ///
+    /// # Errors
+    ///
+    /// If the programs cannot be built, or do not start.
+    pub(crate) fn list(&self) -> Result<BTreeSet<String>> {
+        Ok(listed(&self.cargo_test(&["--quiet", "--", "--list"]).quiet().read()?))
+    }
+
+    /// Runs all tests but those named in `left_out`, and counts.
+    ///
+    /// # Errors
+    ///
+    /// If a test program cannot be built or does not come to its end; failed tests are in the counts.
+    pub(crate) fn run(&self, left_out: &[&str]) -> Result<Counts> {
+        let command = self.cargo_test(&["--no-fail-fast", "--"]).args(skips::arguments(left_out));
+        let outcome = tee(command)?;
+        let counts = Counts::of(&outcome.stdout);
+        ensure!(outcome.success || counts.failed > 0, "a test program did not come to its end");
+        Ok(counts)
+    }
+
+    fn cargo_test(&self, arguments: &[&str]) -> Cmd<'_> {
+        let Self { shell, target, parts } = *self;
+        let cargo = cargo();
+        cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {target}")
+            .args(parts)
+            .args(arguments)
+    }
+}
+
+/// The names of all tests that the library has on the machine where this runs, with the compiler in everyday use.
+///
+/// # Errors
+///
+/// If the programs cannot be built.
+pub(crate) fn host_tests() -> Result<BTreeSet<String>> {
+    let shell = shell()?;
+    let cargo = cargo();
+    let output = cmd!(shell, "{cargo} test --quiet --package folio --all-features -- --list");
+    Ok(listed(&output.quiet().read()?))
+}
+
+/// Numbers of tests, summed over the test programs of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    /// Not run: marked `#[ignore]`, or left out by name.
+    pub(crate) skipped: u32,
+}
+
+impl Counts {
+    /// Sums the `test result:` lines of `output`.
+    fn of(output: &str) -> Self {
+        let mut sum = Self::default();
+        for line in output.lines() {
+            let Some(rest) = line.strip_prefix("test result: ") else {
+                continue;
+            };
+            // "ok. 4 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s"
+            let figures = rest.split_once(". ").map_or("", |(_verdict, figures)| figures);
+            for part in figures.split("; ") {
+                let Some((number, what)) = part.split_once(' ') else {
+                    continue;
+                };
+                let Ok(number) = number.parse::<u32>() else {
+                    continue;
+                };
+                match what {
+                    "passed" => sum.passed += number,
+                    "failed" => sum.failed += number,
+                    "ignored" | "filtered out" => sum.skipped += number,
+                    _ => {}
+                }
+            }
+        }
+        sum
+    }
+}
+
+/// The names in the output of a test run with `--list`.
+fn listed(output: &str) -> BTreeSet<String> {
+    output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, listed};
+
+    #[test]
+    fn result_lines_are_summed() {
+        let output = "running 2 tests\n\
+            test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
+            test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
+        assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn listed_names_may_repeat_and_hold_blanks() {
+        let output = "a::b: test\nsrc/lib.rs - f (line 3): test\na::b: test\n\n3 tests, 0 benchmarks\n";
+        let names: Vec<String> = listed(output).into_iter().collect();
+        assert_eq!(names, ["a::b", "src/lib.rs - f (line 3)"]);
+    }
+}

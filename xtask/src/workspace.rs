@@ -1,0 +1,76 @@
+//! Where things are, and how programs are started.
+
+use anyhow::{Context, Result, ensure};
+use std::env;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use xshell::{Cmd, Shell};
+
+/// The folder of the workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace's folder")
+}
+
+/// The folder for everything that is built, cargo's own.
+pub(crate) fn target_dir() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// A shell in the workspace's folder.
+pub(crate) fn shell() -> Result<Shell> {
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    Ok(shell)
+}
+
+/// The cargo that runs this program.
+pub(crate) fn cargo() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".into())
+}
+
+/// How a program ended and what it said.
+pub(crate) struct Outcome {
+    /// Whether it ended with exit code 0.
+    pub(crate) success: bool,
+    /// Its standard output.
+    pub(crate) stdout: String,
+}
+
+/// Runs `command` with its output shown and, for the standard output, kept as well.
+///
+/// # Errors
+///
+/// If the program cannot be started; a failure of the program itself is in the [`Outcome`].
+pub(crate) fn tee(command: Cmd<'_>) -> Result<Outcome> {
+    eprintln!("$ {command}");
+    let shown = command.to_string();
+    let mut child = Command::from(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{shown}`"))?;
+    let mut kept = Vec::new();
+    let mut reader = BufReader::new(child.stdout.take().context("the child has a pipe")?);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        io::stdout().write_all(&line)?;
+        kept.append(&mut line);
+    }
+    let status = child.wait()?;
+    Ok(Outcome { success: status.success(), stdout: String::from_utf8_lossy(&kept).into_owned() })
+}
+
+/// Runs `command`, shown before, with nothing on its standard input.
+///
+/// # Errors
+///
+/// If it cannot be started or fails.
+pub(crate) fn execute(command: Cmd<'_>) -> Result<()> {
+    eprintln!("$ {command}");
+    let shown = command.to_string();
+    let status =
+        Command::from(command).stdin(Stdio::null()).status().with_context(|| format!("cannot start `{shown}`"))?;
+    ensure!(status.success(), "`{shown}` failed ({status})");
+    Ok(())
+}
