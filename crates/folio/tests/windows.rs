@@ -51,9 +51,12 @@ fn bytes<A: Access>(view: &View<A>) -> Vec<u8> {
     bytes
 }
 
-/// Every kind of map of a file, as the bytes, the address and whether it could be flushed.
-fn every_kind(options: &MmapOptions, path: &Path) -> Vec<(&'static str, io::Result<(Vec<u8>, usize)>)> {
-    fn look<A: Access>(view: io::Result<View<A>>) -> io::Result<(Vec<u8>, usize)> {
+/// The bytes and the address of a map that could be flushed.
+type Seen = io::Result<(Vec<u8>, usize)>;
+
+/// Every kind of map of a file, one after the other.
+fn every_kind(options: &MmapOptions, path: &Path) -> Vec<(&'static str, Seen)> {
+    fn look<A: Access>(view: io::Result<View<A>>) -> Seen {
         let view = view?;
         view.flush()?;
         view.flush_async()?;
@@ -195,16 +198,17 @@ fn a_map_that_cannot_be_made_writable_comes_back_usable() {
 
 #[test]
 fn protection_goes_back_and_forth() {
-    let (_dir, path) = file(2 * page_size());
-    let file = read_write(&path);
+    let len = 2 * page_size();
+    let files: Vec<_> = (0..3).map(|_| file(len)).collect();
+    let path = |index: usize| &files[index].1;
     // SAFETY: nobody else uses the file.
-    let shared = unsafe { MmapMut::map_mut(&file) }.unwrap();
-    // SAFETY: this map writes only private pages, and the other one's writes are over before they are read.
-    let private = unsafe { MmapOptions::new().map_copy(&File::open(&path).unwrap()) }.unwrap();
+    let shared = unsafe { MmapMut::map_mut(read_write(path(0))) }.unwrap();
     // SAFETY: as in the call above.
-    let lazy = unsafe { MmapOptions::new().map_copy_read_only(&File::open(&path).unwrap()) }.unwrap();
+    let private = unsafe { MmapOptions::new().map_copy(File::open(path(1)).unwrap()) }.unwrap();
+    // SAFETY: as in the call above.
+    let lazy = unsafe { MmapOptions::new().map_copy_read_only(File::open(path(2)).unwrap()) }.unwrap();
     assert_eq!(lazy.protection(), Protection::Read);
-    let memory = MmapMut::map_anon(2 * page_size()).unwrap();
+    let memory = MmapMut::map_anon(len).unwrap();
     for mut map in [shared, private, lazy.make_mut().unwrap(), memory] {
         for round in 1..3 {
             map[page_size()] = round;
@@ -213,10 +217,11 @@ fn protection_goes_back_and_forth() {
             map = frozen.make_mut().unwrap();
         }
     }
-    // Only the shared one changed the file.
-    let mut expected = data(2 * page_size());
-    expected[page_size()] = 2;
-    assert!(fs::read(&path).unwrap() == expected);
+    let mut changed = data(len);
+    changed[page_size()] = 2;
+    assert!(fs::read(path(0)).unwrap() == changed);
+    assert!(fs::read(path(1)).unwrap() == data(len));
+    assert!(fs::read(path(2)).unwrap() == data(len));
 }
 
 #[test]
@@ -308,15 +313,15 @@ fn allocating_lengthens_and_never_shrinks() {
 fn a_flush_needs_no_handle_of_the_user() {
     let (_dir, path) = file(3 * page_size());
     let file = read_write(&path);
-    let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
-    // SAFETY: the two maps write different pages, and no byte is read by slice.
-    let mut other = unsafe { MmapMut::map_mut(&file) }.unwrap();
+    let view = MmapOptions::new().len(page_size()).map_view(&file, Protection::ReadWrite).unwrap();
+    // SAFETY: nobody else uses the bytes from there on.
+    let mut other = unsafe { MmapOptions::new().offset(page_size() as u64).map_mut(&file) }.unwrap();
     drop(file);
     view.write_all_at(b"view", 0).unwrap();
     view.flush().unwrap();
     view.flush_async().unwrap();
     view.sync_all().unwrap();
-    other.write_all_at(b"other", page_size()).unwrap();
+    other.write_all_at(b"other", 0).unwrap();
     // A map that is read-only by now still has bytes to flush.
     let frozen = other.make_read_only().unwrap();
     frozen.flush().unwrap();

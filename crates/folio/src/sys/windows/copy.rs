@@ -104,9 +104,9 @@ mod tests {
         let page = page_size();
         let address = map_anonymous(2 * page, &FLAGS).unwrap();
         let mut before = 0;
+        let second = address.as_ptr().wrapping_add(page);
         // SAFETY: the page is ours, and nobody else has its address.
-        let result =
-            unsafe { VirtualProtect(address.as_ptr().wrapping_add(page).cast(), page, PAGE_NOACCESS, &raw mut before) };
+        let result = unsafe { VirtualProtect(second.cast(), page, PAGE_NOACCESS, &raw mut before) };
         true_or_last_error(result).unwrap();
         test(address, page);
         // SAFETY: the mapping was made above, and the test is over.
