@@ -99,7 +99,7 @@ fn in_fork(f: impl FnOnce() -> Result<(), String>) -> Result<ExitStatus, String>
     match pid {
         -1 => Err(format!("fork: {}", io::Error::last_os_error())),
         0 => {
-            // SAFETY: no preconditions.
+            // SAFETY: the call has no preconditions.
             unsafe { libc::alarm(PATIENCE) };
             let code = match catch_unwind(AssertUnwindSafe(f)) {
                 Ok(Ok(())) => 0,

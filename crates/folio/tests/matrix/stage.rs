@@ -136,6 +136,7 @@ impl Scene {
     }
 
     /// Takes the only huge page of the pool.
+    #[allow(clippy::needless_range_loop, reason = "the place is what is checked")]
     fn take_the_page(&self, view: &mut MmapViewSync) {
         // SAFETY: nobody else has the file, and the pages can be written.
         let bytes = unsafe { view.as_mut_slice() };

@@ -242,7 +242,7 @@ fn with_slice(view: &MmapViewSync, scene: &Scene) -> Verdict {
             })
         };
         ensure(fine(right, "the part that can be reached")?, "wrong bytes")?;
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         let sum =
             unsafe { view.with_slice(|bytes| bytes.iter().step_by(64).map(|&byte| u64::from(byte)).sum::<u64>()) };
         fault_at(sum, scene.lost, "all of it")?;
@@ -257,7 +257,7 @@ fn with_slice_mut(view: &mut MmapViewSync, scene: &Scene) -> Verdict {
     for round in 1..3 {
         // SAFETY: nobody else touches the bytes.
         fine(unsafe { head.with_slice_mut(|bytes| bytes.fill(round)) }, "the part that can be reached")?;
-        // SAFETY: as above.
+        // SAFETY: as in the call above.
         fault_at(unsafe { view.with_slice_mut(|bytes| bytes[scene.lost..].fill(9)) }, scene.lost, "all of it")?;
         ensure(view.fault().is_none(), "the page was not brought back")?;
         fault_at(view.load::<u8>(scene.lost), scene.lost, "checked access afterwards")?;
@@ -356,7 +356,7 @@ fn on_smallest_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 fn smallest_stack() -> usize {
     // Depends on how many registers a signal saves, where the system says so.
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: no preconditions.
+    // SAFETY: the call has no preconditions.
     let asked = usize::try_from(unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) }).unwrap_or(0);
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     let asked = 0;
