@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::SeqCst};
 pub(crate) static CALLS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static ADDRESS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) static CODE: AtomicI32 = AtomicI32::new(0);
-pub(crate) static SENDER: AtomicI32 = AtomicI32::new(0);
 pub(crate) static STACK: AtomicUsize = AtomicUsize::new(0);
 /// Whether SIGUSR1, SIGBUS and SIGSEGV were blocked then.
 pub(crate) static BLOCKED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
@@ -53,8 +52,6 @@ pub(crate) extern "C" fn with_three(_: c_int, info: *mut siginfo_t, context: *mu
     // SAFETY: the signals that the tests raise come with an address.
     ADDRESS.store(unsafe { info.si_addr() }.addr(), SeqCst);
     CODE.store(info.si_code, SeqCst);
-    // SAFETY: any bits are a number; it is only looked at for signals that were sent.
-    SENDER.store(unsafe { info.si_pid() }, SeqCst);
     repair();
 }
 
@@ -135,6 +132,28 @@ pub(crate) fn current(signal: c_int) -> usize {
 pub(crate) fn raise(signal: c_int) {
     // SAFETY: the call has no preconditions.
     assert_eq!(unsafe { libc::raise(signal) }, 0);
+}
+
+/// The code of a signal that was sent with a value (include/uapi/asm-generic/siginfo.h).
+pub(crate) const SI_QUEUE: c_int = -1;
+
+/// Sends a thread of this process a signal, with an address where the kernel puts that of a fault.
+pub(crate) fn send_with_address(thread: usize, signal: c_int, address: *const u8) {
+    /// A `siginfo_t`, as the kernel lays it out on 64-bit machines.
+    #[repr(C)]
+    struct Info {
+        signal: c_int,
+        errno: c_int,
+        code: c_int,
+        padding: c_int,
+        address: *const u8,
+        rest: [u64; 13],
+    }
+    let info = Info { signal, errno: 0, code: SI_QUEUE, padding: 0, address, rest: [0; 13] };
+    let process = std::process::id();
+    // SAFETY: the call reads the structure, which is as long as a `siginfo_t`.
+    let sent = unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, &raw const info) };
+    assert_eq!(sent, 0);
 }
 
 /// Blocks all signals in this thread.

@@ -345,7 +345,6 @@ pub(super) type Add = unsafe extern "C" fn(*mut u8, u64) -> Loaded;
 /// There is one kind of processor only.
 static TABLE: Routines = Routines {
     copy: copy16,
-    many: usize::MAX,
     load1,
     load2,
     load4,

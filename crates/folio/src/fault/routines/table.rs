@@ -11,6 +11,7 @@ use super::machine::{Add, Copy, Exchange, Load, Store};
 pub(crate) struct Routines {
     pub(super) copy: Copy,
     /// From this many bytes on the copy is left to the microcode, where that is known to be fast.
+    #[cfg(target_arch = "x86_64")]
     pub(super) many: usize,
     pub(super) load1: Load,
     pub(super) load2: Load,
