@@ -322,7 +322,8 @@ impl MmapOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`MmapOptions`]; [`InvalidInput`](io::ErrorKind::InvalidInput) if the file can be changed;
+    /// Those of [`MmapOptions`]; [`InvalidInput`](io::ErrorKind::InvalidInput) if the file can be changed, or with
+    /// [`allow_past_end`](Self::allow_past_end) or [`zero_fill_on_fault`](Self::zero_fill_on_fault);
     /// [`Unsupported`](io::ErrorKind::Unsupported) if the system has no proof to give; an error that carries a
     /// [`Fault`](crate::Fault) if a page cannot be brought in.
     pub fn map_if_safe<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
@@ -332,6 +333,10 @@ impl MmapOptions {
         // The handle is asked for once: a second answer could be another file.
         let file = sys::file_ref(&file);
         map::check_kind(sys::inspect(file)?.kind)?;
+        // Seals against writing and shrinking let a file grow, and the bytes behind its end in its last page may change then.
+        if self.allow_past_end {
+            return Err(invalid_input("what lies past the end of a file is not proved to be unchangeable"));
+        }
         let proof = sys::proof_of_immutability(file)?;
         match proof {
             sys::Proof::Sealed | sys::Proof::Verity => {}
