@@ -8,6 +8,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
+#[path = "support/respawn.rs"]
+mod respawn;
+
 fn file(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
@@ -122,6 +125,28 @@ fn allocate_changes_nothing_when_the_mapping_fails() {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert_eq!(std::fs::metadata(named.path()).unwrap().len(), 3);
     }
+}
+
+/// The file is made longer first and kept last: with no descriptor left for the duplicate it had stayed longer.
+#[test]
+fn allocate_changes_nothing_when_the_file_cannot_be_kept() {
+    const TEST: &str = "allocate_changes_nothing_when_the_file_cannot_be_kept";
+    if respawn::case().is_none() {
+        assert_eq!(respawn::run(&mut respawn::command(&[], TEST, "no descriptor left")), respawn::End::Passed);
+        return;
+    }
+    let file = file(b"abc");
+    let mut options = MmapOptions::new();
+    options.len(1 << 20).allocate().keep_file();
+    // The lowest number that is free is the first that may not be had.
+    let next = std::os::fd::AsRawFd::as_raw_fd(&file.try_clone().unwrap());
+    let limit = libc::rlim_t::try_from(next).unwrap();
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: the call reads the structure.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+    let error = options.map_view(&file, Protection::ReadWrite).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    assert_eq!(file.metadata().unwrap().len(), 3);
 }
 
 /// Opening a pipe waits for its other end: a path is looked at first.

@@ -379,7 +379,7 @@ impl MmapOptions {
             map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
         }
         let file = sys::file_of(sys::open(path, protection)?);
-        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
+        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared, Ok)?;
         Ok(View::first(mapping.keep(file)))
     }
 
@@ -389,7 +389,7 @@ impl MmapOptions {
         map::checked_len(self.len.unwrap_or(0))?;
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let file = sys::file_of(file);
-        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared);
+        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok);
         match mapping {
             Ok(mapping) => Ok(View::first(mapping.keep(file))),
             Err(error) => {
