@@ -200,11 +200,13 @@ pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFl
         return Err(io::Error::from_raw_os_error(libc::EOVERFLOW));
     };
     map(len, prot_bits(flags.protection), map_bits(flags), file.as_raw_fd(), offset).map_err(|error| {
+        let unmappable =
+            || io::Error::new(io::ErrorKind::InvalidInput, "the file's file system cannot map it into memory");
         match error.raw_os_error() {
-            // No mapping of this file, says its file system (mmap(2)), or, for most files of `/proc`, an error of input.
-            Some(libc::ENODEV | libc::EIO) => {
-                io::Error::new(io::ErrorKind::InvalidInput, "the file's file system cannot map it into memory")
-            }
+            // No mapping of this file, says its file system (mmap(2)).
+            Some(libc::ENODEV) => unmappable(),
+            // The same, where it is not what a disk says that has failed.
+            Some(libc::EIO) if os::refuses_mappings_by_eio(file) => unmappable(),
             // Opened with O_PATH, which gives no access to the bytes (open(2)).
             Some(libc::EBADF) => io::Error::new(io::ErrorKind::PermissionDenied, "the file is not open for reading"),
             _ => error,
