@@ -161,9 +161,10 @@ impl Mapping {
         if self.shared_since.load(Ordering::Relaxed) { Claim::Shared } else { self.claim }
     }
 
-    /// Notes that a view lets others in. Private memory has no others.
+    /// Notes that a view lets others in. Anonymous memory has no others; a private copy of a file has those who write the file,
+    /// whose changes show in pages that have not been written here.
     pub(crate) fn let_others_in(&self) {
-        if !self.private {
+        if self.source == sys::Source::File {
             self.shared_since.store(true, Ordering::Relaxed);
         }
     }

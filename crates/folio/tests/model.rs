@@ -113,8 +113,8 @@ struct Twin {
     views: Vec<Span>,
     /// What was vouched for when the mapping was made, and still holds.
     claim: Kind,
-    /// Whether somebody else can touch the bytes at all.
-    private: bool,
+    /// Whether nobody else can touch the bytes at all. A private copy of a file shows what others write to the file.
+    anonymous: bool,
     protection: Protection,
     /// The protection that `make_mut` gives.
     writable: Protection,
@@ -214,7 +214,7 @@ impl Twin {
             }
             Op::IntoViewSync if span.kind == Kind::Immutable && !alone => unchanged(busy),
             Op::IntoViewSync => {
-                if !self.private {
+                if !self.anonymous {
                     self.claim = Kind::Shared;
                 }
                 to(Kind::Shared)
@@ -478,11 +478,11 @@ struct Model {
 }
 
 impl Model {
-    fn new(first: Real, bytes: Vec<u8>, kind: Kind, claim: Kind, writable: Protection, private: bool) -> Model {
+    fn new(first: Real, bytes: Vec<u8>, kind: Kind, claim: Kind, writable: Protection, anonymous: bool) -> Model {
         let (base, protection) = each!(&first, view => (view.as_ptr(), view.protection()));
         let views = vec![Span { kind, start: 0, end: bytes.len() }];
         let model =
-            Model { twin: Twin { bytes, views, claim, private, protection, writable }, real: vec![first], base };
+            Model { twin: Twin { bytes, views, claim, anonymous, protection, writable }, real: vec![first], base };
         model.check();
         model
     }
@@ -682,7 +682,7 @@ fn model_of_file(path: &Path, source: Source, offset: usize, bytes: Vec<u8>) -> 
         Source::MapCopy | Source::MapCopyReadOnly | Source::Open(Protection::ReadCopy) => Protection::ReadCopy,
         _ => Protection::ReadWrite,
     };
-    Model::new(first, bytes, kind, claim, writable, writable == Protection::ReadCopy)
+    Model::new(first, bytes, kind, claim, writable, false)
 }
 
 #[cfg(target_os = "linux")]

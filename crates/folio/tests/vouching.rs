@@ -96,6 +96,14 @@ fn letting_others_in_ends_the_claim_on_the_file() {
     let failed = head.whole().unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
     assert_eq!(failed.into_view().make_mut().unwrap_err().error().kind(), ErrorKind::PermissionDenied);
+    // A private copy of a file shows what others write to the file, until it has been written itself.
+    // SAFETY: nobody writes the file as long as the map, or an exclusive or immutable piece of it, lives.
+    let mut head = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
+    let tail = head.split_off(50).unwrap();
+    drop(head.into_view_sync());
+    let failed = tail.freeze().whole().unwrap_err();
+    assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(failed.into_view().make_mut().unwrap_err().error().kind(), ErrorKind::PermissionDenied);
     // Private memory has no others.
     let mut head = MmapMut::map_anon(100).unwrap();
     drop(head.split_off(50).unwrap().into_view_sync());

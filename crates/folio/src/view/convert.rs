@@ -20,8 +20,10 @@ impl View<Exclusive> {
 
     /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync). No system call.
     ///
-    /// Of a shared mapping of a file, what was vouched for when it was made is void from then on: [`make_mut`](View::make_mut) of
-    /// another piece needs a new promise ([`assume_exclusive`](View::assume_exclusive)).
+    /// Of a mapping of a file, a private copy too, what was vouched for when it was made is void from then on for the bytes of
+    /// this view: [`make_mut`](View::make_mut) of another piece needs a new promise
+    /// ([`assume_exclusive`](View::assume_exclusive)), and [`whole`](View::whole) widens to a [`Mmap`](crate::Mmap) or
+    /// [`MmapMut`](crate::MmapMut) no more. Anonymous memory stays the program's own.
     #[must_use = "the view is in the returned value"]
     pub fn into_view_sync(self) -> View<Shared> {
         self.mapping().let_others_in();
