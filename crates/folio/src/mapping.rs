@@ -309,15 +309,12 @@ impl Mapping {
         self.failed.get().map_or(Ok(()), |&code| Err(io::Error::from_raw_os_error(code)))
     }
 
-    /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
+    /// Remembers a failed write-back for all later flushes, whatever its code: each of them can be what a driver said of a page
+    /// that it lost, which the system does not say again.
     fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        use io::ErrorKind::{Interrupted, InvalidInput, OutOfMemory, Unsupported, WouldBlock};
-        if let Err(error) = &result {
-            let untried = matches!(error.kind(), Interrupted | InvalidInput | OutOfMemory | Unsupported | WouldBlock);
-            if let Some(code) = error.raw_os_error().filter(|_| !untried) {
-                // The first one stays.
-                let _ = self.failed.set(code);
-            }
+        if let Some(code) = result.as_ref().err().and_then(io::Error::raw_os_error) {
+            // The first one stays.
+            let _ = self.failed.set(code);
         }
         result
     }

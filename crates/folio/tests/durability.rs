@@ -16,6 +16,8 @@ mod disk;
 mod fill;
 #[path = "support/mounts.rs"]
 mod mounts;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 #[path = "support/skip.rs"]
 mod skip;
 
@@ -330,6 +332,38 @@ fn a_failed_flush_fails_for_all_views_until_the_file_is_mapped_anew() {
     drop(view);
     failing.disk.remount();
     assert!(fs::read(failing.disk.path().join("file")).unwrap() == vec![3; 2 * PART]);
+}
+
+/// Which code a lost page has is the driver's choice, and its file system's. Some were taken for "nothing was tried", and the next
+/// flush said `Ok`.
+#[test]
+fn a_failed_flush_fails_from_then_on_whatever_its_code() {
+    use libc::{EAGAIN, EBUSY, EDQUOT, EINVAL, EIO, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ETIMEDOUT};
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(100).unwrap();
+    let open = || MmapOptions::new().keep_file().map_view(&file, Protection::ReadWrite).unwrap();
+    for code in [EAGAIN, EBUSY, EDQUOT, EINVAL, EIO, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ETIMEDOUT] {
+        // A thread for each, whose calls fail and nobody else's.
+        let (flushed, synced) = (open(), open());
+        thread::scope(|scope| {
+            let failing = scope.spawn(|| {
+                seccomp::fail(&[libc::SYS_msync], code);
+                assert_eq!(flushed.flush().unwrap_err().raw_os_error(), Some(code));
+            });
+            failing.join().unwrap();
+            let failing = scope.spawn(|| {
+                seccomp::fail(&[libc::SYS_fsync], code);
+                assert_eq!(synced.sync_all().unwrap_err().raw_os_error(), Some(code));
+            });
+            failing.join().unwrap();
+        });
+        for view in [flushed, synced] {
+            assert_eq!(view.flush().unwrap_err().raw_os_error(), Some(code));
+            assert_eq!(view.flush_async().unwrap_err().raw_os_error(), Some(code));
+            assert_eq!(view.sync_all().unwrap_err().raw_os_error(), Some(code));
+        }
+        open().sync_all().unwrap();
+    }
 }
 
 /// A flush in the background has nobody to fail to: the next one has to say it.
