@@ -1,6 +1,7 @@
 //! The thread that flushes where the system has no call that starts a write and returns. It lives as long as there is
 //! something to do.
 
+use crate::flushes::Files;
 use crate::mapping::Mapping;
 use crate::sys;
 use std::collections::VecDeque;
@@ -17,11 +18,13 @@ struct Job {
     len: usize,
 }
 
-/// What the thread and those who wait for it share.
+/// What the thread and those who wait for it share, and what else belongs to one process and not to its children.
 struct Queue {
     jobs: Mutex<Jobs>,
     /// Signalled when a job has ended.
     ended: Condvar,
+    /// The files that are mapped.
+    files: Mutex<Files>,
 }
 
 struct Jobs {
@@ -52,6 +55,12 @@ pub(crate) fn forks() -> usize {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// The files that this process has mapped, locked. A child begins with none, and perhaps a lock that nobody will open: with a new
+/// one, too.
+pub(crate) fn files() -> io::Result<MutexGuard<'static, Files>> {
+    Ok(Queue::current_or_new()?.files.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl Queue {
     fn current() -> Option<&'static Queue> {
         let queue = CURRENT.load(Ordering::Acquire);
@@ -65,7 +74,8 @@ impl Queue {
         }
         sys::on_fork(forget)?;
         let jobs = Jobs { waiting: VecDeque::new(), running: None, thread: false };
-        let queue = Box::leak(Box::new(Queue { jobs: Mutex::new(jobs), ended: Condvar::new() }));
+        let queue =
+            Box::leak(Box::new(Queue { jobs: Mutex::new(jobs), ended: Condvar::new(), files: Mutex::default() }));
         match CURRENT.compare_exchange(ptr::null_mut(), queue, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(queue),
             // Another thread was first, and its queue serves as well; this one stays unused.

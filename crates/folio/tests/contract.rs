@@ -8,7 +8,6 @@ use std::error::Error;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::PathBuf;
 use std::thread;
 use tempfile::TempDir;
@@ -318,16 +317,6 @@ mod threads {
         check::<Mmap>();
         check::<MmapMut>();
         check::<ViewError<MmapViewSync>>();
-        check::<folio::IntoChunks<folio::Shared>>();
-    }
-
-    /// A view may be used on after a panic that was caught: no step of its calls leaves it half done.
-    #[test]
-    fn views_may_cross_a_caught_panic() {
-        fn check<T: UnwindSafe + RefUnwindSafe>() {}
-        check::<MmapViewSync>();
-        check::<Mmap>();
-        check::<MmapMut>();
         check::<folio::IntoChunks<folio::Shared>>();
     }
 

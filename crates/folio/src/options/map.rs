@@ -100,6 +100,10 @@ impl MmapOptions {
                 file_offset,
             })
         };
+        let mapping = match info.id.filter(|_| !private) {
+            Some(id) => mapping.of_file(id)?,
+            None => mapping,
+        };
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
