@@ -69,6 +69,10 @@ fn parse(trace: &str) -> BTreeMap<String, Vec<Call>> {
     for line in trace.lines() {
         // `PID  name(argument, ...) = result`, or cut in two where threads meet: the first half has all that counts.
         let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
+        // The second half, which may have a bracket in its error.
+        if call.trim().starts_with("<...") {
+            continue;
+        }
         let Some((name, rest)) = call.trim().split_once('(') else { continue };
         if name.starts_with("readlink") {
             let Some((_, path)) = rest.split_once("\"/folio-test/") else { continue };
