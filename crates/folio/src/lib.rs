@@ -123,6 +123,12 @@ pub use view::{Access, Exclusive, Immutable, IntoChunks, Mmap, MmapMut, MmapView
 
 /// Bytes per page of the system's memory: the unit in which it maps, protects and flushes. A power of two; 4 KiB on most
 /// machines, 16 KiB on Apple's and 64 KiB on some servers. Mappings of huge pages have larger ones.
+///
+/// # Examples
+///
+/// ```
+/// assert!(folio::page_size().is_power_of_two());
+/// ```
 #[must_use]
 pub fn page_size() -> usize {
     sys::page_size()
