@@ -213,6 +213,7 @@ impl<A: Access> View<A> {
     /// tail.unmap()?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[doc(alias = "munmap", alias = "UnmapViewOfFile")]
     pub fn unmap(self) -> Result<(), ViewError<Self>> {
         self.unmap_only().map_err(|(error, view)| ViewError::new(error, view))
     }
