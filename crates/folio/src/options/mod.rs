@@ -169,7 +169,8 @@ impl MmapOptions {
     /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
     /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
     /// nothing is kept unless it is asked for. (On Linux the mapping itself refers to the open file that was mapped, so a
-    /// `flock` taken through that handle lasts as long as the mapping in any case.)
+    /// `flock` taken through that handle lasts as long as the mapping in any case; but on overlayfs, which maps a file of the
+    /// file system below.)
     ///
     /// # Platform-specific behaviour
     ///
