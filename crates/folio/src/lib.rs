@@ -99,6 +99,8 @@
 //! None is on by default; without them the library depends on the system's interface crate alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What each backend has is there on every platform; only features are worth a mark.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(unix, windows))))]
 
 mod access;
 mod background;
