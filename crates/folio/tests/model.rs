@@ -10,6 +10,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -472,14 +473,19 @@ fn unsplit(first: Real, second: Real) -> Outcome<Real> {
     }
 }
 
-/// Whether this comes true: a flush that runs in the background owns the mapping, too, until it is done.
+/// Whether this comes true: a flush that runs in the background owns the mapping, too, until it is done. All questions together
+/// wait for ten seconds at most, so that a failing case is soon made small.
 fn soon(condition: impl Fn() -> bool) -> bool {
-    (0..10_000).any(|_| {
-        condition() || {
-            thread::sleep(Duration::from_millis(1));
-            false
+    static LEFT: AtomicUsize = AtomicUsize::new(10_000);
+    loop {
+        if condition() {
+            return true;
         }
-    })
+        if LEFT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The two of them.
@@ -671,11 +677,11 @@ fn offset() -> impl Strategy<Value = usize> {
 }
 
 /// A model of `len` bytes at `offset` of a file that is the test's alone.
-fn model_of_file(path: &Path, source: Source, keep: bool, offset: usize, bytes: Vec<u8>) -> Model {
+fn model_of_file(path: &Path, source: Source, kept: bool, offset: usize, bytes: Vec<u8>) -> Model {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     let mut options = MmapOptions::new();
     options.offset(offset as u64).len(bytes.len());
-    if keep {
+    if kept {
         options.keep_file();
     }
     let (first, kind, claim): (Real, Kind, Kind) = match source {
@@ -715,7 +721,7 @@ proptest! {
     #[test]
     fn views_of_a_file_are_ranges_of_its_bytes(
         source in source(),
-        keep in any::<bool>(),
+        in_background in any::<bool>(),
         offset in offset(),
         len in length(),
         ops in ops(),
@@ -725,7 +731,7 @@ proptest! {
         let before: Vec<u8> = (0..3 * page_size() + 200).map(|index| u8::try_from(index % 251).unwrap()).collect();
         fs::write(&path, &before).unwrap();
 
-        let bytes = model_of_file(&path, source, keep, offset, before[offset..offset + len].to_vec()).run(&ops);
+        let bytes = model_of_file(&path, source, !in_background, offset, before[offset..offset + len].to_vec()).run(&ops);
 
         let mut expected = before;
         // A map for reading can have become writable by `assume_exclusive`; a private one never reaches the file.
