@@ -39,7 +39,7 @@ struct Jobs {
 /// parent's queue but not the thread, and perhaps a lock that nobody will open: it begins with none.
 static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 
-/// How often this process is a child of one that uses this library: 0 in the first.
+/// Grows with every `fork` from the first process that uses this library to this one: 0 in the first.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Called in a child made by `fork`.

@@ -17,8 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 pub(crate) struct Flushes {
     /// The first write-back that failed. It stays: who wants to go on maps the file anew.
     failed: OnceLock<i32>,
-    state: Mutex<State>,
-    ended: Condvar,
+    running: Running,
     /// The file under which they are found.
     file: Option<FileId>,
 }
@@ -26,14 +25,25 @@ pub(crate) struct Flushes {
 /// The flushes of the files that are mapped now.
 pub(crate) type Files = BTreeMap<FileId, Weak<Flushes>>;
 
+/// Those under way in one process. What was under way in its parent stays there, and so does whoever held the lock when the
+/// process was made by `fork`.
+#[derive(Debug, Default)]
+struct Running {
+    /// Which process that is, as [`background::forks`] says.
+    forks: usize,
+    state: Mutex<State>,
+    /// Signalled when one has ended.
+    ended: Condvar,
+    /// Those of a child.
+    child: OnceLock<Box<Running>>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// The number of the next flush.
     next: u64,
     /// The numbers of those under way.
-    running: Vec<u64>,
-    /// How often the process had forked when those began: what was under way in a parent stays there.
-    forks: usize,
+    numbers: Vec<u64>,
 }
 
 impl Flushes {
@@ -74,33 +84,40 @@ impl Flushes {
     /// Runs a flush, and remembers its failure. If it went well, the answer comes when those that were under way at its end
     /// have ended too, and none of them has failed.
     pub(crate) fn run(&self, flush: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let running = self.running.in_this_process();
         let number = {
-            let mut state = self.lock();
+            let mut state = running.lock();
             let number = state.next;
             state.next += 1;
-            state.running.push(number);
+            state.numbers.push(number);
             number
         };
         let result = self.remember(flush());
-        let mut state = self.lock();
-        state.running.retain(|&running| running != number);
-        self.ended.notify_all();
+        let mut state = running.lock();
+        state.numbers.retain(|&other| other != number);
+        running.ended.notify_all();
         result?;
         let begun = state.next;
-        while state.running.iter().any(|&running| running < begun) {
-            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while state.numbers.iter().any(|&other| other < begun) {
+            state = running.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        drop(state);
         self.no_failure()
+    }
+}
+
+impl Running {
+    fn in_this_process(&self) -> &Running {
+        let forks = background::forks();
+        let mut running = self;
+        while running.forks != forks {
+            running = running.child.get_or_init(|| Box::new(Running { forks, ..Running::default() }));
+        }
+        running
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let forks = background::forks();
-        if state.forks != forks {
-            state.running.clear();
-            state.forks = forks;
-        }
-        state
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

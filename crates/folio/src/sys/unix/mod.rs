@@ -272,19 +272,21 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
     zero_or_errno(unsafe { libc::mprotect(address.as_ptr().cast(), len, prot_bits(protection)) })
 }
 
-/// Has `child` called in every child that is made by `fork` from now on, however often this is called (pthread_atfork(3)).
+/// Has `child` called in every child that is made by `fork` after this has returned, once at least, however often and by how
+/// many threads this is called (pthread_atfork(3)).
 pub(crate) fn on_fork(child: extern "C" fn()) -> io::Result<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
-    if DONE.swap(true, Ordering::Relaxed) {
+    if DONE.load(Ordering::Acquire) {
         return Ok(());
     }
-    // SAFETY: the function is one of ours, which stores to an atomic and so may run in a child of any process.
+    // Threads that meet here do this once each. To wait for the first would take a lock, which a child could find locked.
+    // SAFETY: the function is one of ours, which stores to atomics and so may run in a child of any process.
     match unsafe { libc::pthread_atfork(None, None, Some(child)) } {
-        0 => Ok(()),
-        code => {
-            DONE.store(false, Ordering::Relaxed);
-            Err(io::Error::from_raw_os_error(code))
+        0 => {
+            DONE.store(true, Ordering::Release);
+            Ok(())
         }
+        code => Err(io::Error::from_raw_os_error(code)),
     }
 }
 
