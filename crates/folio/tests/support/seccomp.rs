@@ -3,6 +3,13 @@
 use std::ffi::{c_int, c_long};
 use std::io;
 
+/// Whether there are such filters: emulators have none.
+#[allow(dead_code, reason = "not every test file uses it")]
+pub(crate) fn is_there() -> bool {
+    // SAFETY: the call takes a number and answers one.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP) >= 0 }
+}
+
 /// Makes these system calls fail with `EPERM`, for this thread and those that it starts, for good.
 #[allow(dead_code, reason = "not every test file uses it")]
 pub(crate) fn forbid(calls: &[c_long]) {
