@@ -91,7 +91,8 @@ impl<A: Access> View<A> {
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     ///
-    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
+    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. If very many ranges
+    /// wait for the thread (256 of a mapping), it writes what lies between them, too. The thread is used
     /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
     /// systems); kernels before 6.5 do not tell what it passed over.
     /// [`open_path`](View::open_path), [`create_new`](View::create_new) and

@@ -91,7 +91,7 @@ fn a_child_flushes_a_mapping_that_its_parent_is_flushing() {
                 }
             });
         }
-        let statuses = (0..500).map(|_| {
+        let statuses = (0..150).map(|_| {
             in_child(|| {
                 let (head, tail) = (map.flush_range(0, 1), map.flush_range(LEN - 1, 1));
                 head.is_ok() && tail.is_ok()
