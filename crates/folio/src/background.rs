@@ -1,6 +1,7 @@
 //! The thread that flushes where the system has no call that starts a write and returns. It lives as long as there is
 //! something to do.
 
+use crate::flushes::Files;
 use crate::mapping::Mapping;
 use crate::sys;
 use std::collections::VecDeque;
@@ -10,6 +11,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+/// So many ranges of one mapping wait at most. If more are asked for than the disk can take, one that covers all of them does.
+const MOST: usize = 256;
+
 /// One range to flush, as [`Mapping::flush`] takes it.
 struct Job {
     mapping: Arc<Mapping>,
@@ -17,11 +21,22 @@ struct Job {
     len: usize,
 }
 
-/// What the thread and those who wait for it share.
+impl Job {
+    /// Makes it long enough for another range, too.
+    fn cover(&mut self, offset: usize, len: usize) {
+        let end = (self.offset + self.len).max(offset + len);
+        self.offset = self.offset.min(offset);
+        self.len = end - self.offset;
+    }
+}
+
+/// What the thread and those who wait for it share, and what else belongs to one process and not to its children.
 struct Queue {
     jobs: Mutex<Jobs>,
     /// Signalled when a job has ended.
     ended: Condvar,
+    /// The files that are mapped.
+    files: Mutex<Files>,
 }
 
 struct Jobs {
@@ -36,7 +51,7 @@ struct Jobs {
 /// parent's queue but not the thread, and perhaps a lock that nobody will open: it begins with none.
 static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 
-/// How often this process is a child of one that uses this library: 0 in the first.
+/// Grows with every `fork` from the first process that uses this library to this one: 0 in the first.
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Called in a child made by `fork`.
@@ -52,6 +67,12 @@ pub(crate) fn forks() -> usize {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// The files that this process has mapped, locked. A child begins with none, and perhaps a lock that nobody will open: with a new
+/// one, too.
+pub(crate) fn files() -> io::Result<MutexGuard<'static, Files>> {
+    Ok(Queue::current_or_new()?.files.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 impl Queue {
     fn current() -> Option<&'static Queue> {
         let queue = CURRENT.load(Ordering::Acquire);
@@ -65,7 +86,8 @@ impl Queue {
         }
         sys::on_fork(forget)?;
         let jobs = Jobs { waiting: VecDeque::new(), running: None, thread: false };
-        let queue = Box::leak(Box::new(Queue { jobs: Mutex::new(jobs), ended: Condvar::new() }));
+        let queue =
+            Box::leak(Box::new(Queue { jobs: Mutex::new(jobs), ended: Condvar::new(), files: Mutex::default() }));
         match CURRENT.compare_exchange(ptr::null_mut(), queue, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Ok(queue),
             // Another thread was first, and its queue serves as well; this one stays unused.
@@ -104,16 +126,24 @@ impl Jobs {
 
     /// Adds a job, or makes one that is waiting longer, if it touches the same or the neighbouring bytes.
     fn add(&mut self, mapping: &Arc<Mapping>, offset: usize, len: usize) {
-        let touches = |job: &&mut Job| {
-            Arc::ptr_eq(&job.mapping, mapping) && offset <= job.offset + job.len && job.offset <= offset + len
-        };
-        if let Some(job) = self.waiting.iter_mut().find(touches) {
-            let end = (job.offset + job.len).max(offset + len);
-            job.offset = job.offset.min(offset);
-            job.len = end - job.offset;
-        } else {
-            self.waiting.push_back(Job { mapping: Arc::clone(mapping), offset, len });
+        let mut count = 0;
+        for job in self.waiting.iter_mut().filter(|job| Arc::ptr_eq(&job.mapping, mapping)) {
+            if offset <= job.offset + job.len && job.offset <= offset + len {
+                return job.cover(offset, len);
+            }
+            count += 1;
         }
+        let mut new = Job { mapping: Arc::clone(mapping), offset, len };
+        if count >= MOST {
+            self.waiting.retain(|job| {
+                let other = !Arc::ptr_eq(&job.mapping, mapping);
+                if !other {
+                    new.cover(job.offset, job.len);
+                }
+                other
+            });
+        }
+        self.waiting.push_back(new);
     }
 }
 
@@ -142,4 +172,40 @@ pub(crate) fn only_owner(mapping: &mut Arc<Mapping>) -> Option<&mut Mapping> {
         }
     }
     Arc::get_mut(mapping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MmapViewSync;
+
+    /// A program that flushes pages here and there, faster than its disk, made the queue long without end, and each call slower
+    /// than the one before.
+    #[test]
+    fn ranges_that_wait_cover_what_was_asked_for_and_are_not_many() {
+        let (one, other) = (MmapViewSync::anonymous(1).unwrap(), MmapViewSync::anonymous(1).unwrap());
+        let mut jobs = Jobs { waiting: VecDeque::new(), running: None, thread: false };
+        jobs.add(other.mapping(), 7, 1);
+        // In an order that is none: 4999 and 10,000 have no common factor.
+        let asked: Vec<usize> = (0..10_000).map(|index| index * 4999 % 10_000 * 10 + 5).collect();
+        for (done, &offset) in asked.iter().enumerate() {
+            jobs.add(one.mapping(), offset, 3);
+            assert!(jobs.of(one.mapping()) <= MOST, "{} wait", jobs.of(one.mapping()));
+            if done % 1000 == 999 {
+                let waits = |offset: &usize| {
+                    let covers = |job: &Job| job.offset <= *offset && offset + 3 <= job.offset + job.len;
+                    jobs.waiting.iter().any(|job| Arc::ptr_eq(&job.mapping, one.mapping()) && covers(job))
+                };
+                assert!(asked[..=done].iter().all(waits));
+            }
+        }
+        // Few stay as they are, and others' too.
+        assert_eq!(jobs.of(other.mapping()), 1);
+        jobs.waiting.clear();
+        jobs.add(one.mapping(), 0, 3);
+        jobs.add(one.mapping(), 10, 3);
+        jobs.add(one.mapping(), 3, 4);
+        let left: Vec<_> = jobs.waiting.iter().map(|job| (job.offset, job.len)).collect();
+        assert_eq!(left, [(0, 7), (10, 3)]);
+    }
 }

@@ -29,11 +29,13 @@ impl<A: Access> View<A> {
     ///
     /// # Errors
     ///
-    /// The error of those calls. The system reports a page that it failed to write once only, to whoever asks first, so a failure
-    /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew, and a flush
-    /// that went well waits for those of the same mapping that are under way, which may have been told of its pages. (A failure
-    /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
-    /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
+    /// The error of those calls, such as [`StorageFull`](io::ErrorKind::StorageFull) for a hole on a full disk. The system reports a page that it failed to write once only, to whoever asks first, so a failure
+    /// is kept: every later flush of any mapping that the process had of the file by then (by whichever handle) gives the same
+    /// error, until the file is mapped anew. A flush that went well waits for those of the same file that are under way, which may
+    /// have been told of its pages. (A failure that the program's own `File::sync_all` on the handle that was mapped has received
+    /// is not reported again here.)
+    ///
+    /// An error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
     /// written to it since is in no file.
     ///
     /// # Examples
@@ -57,6 +59,17 @@ impl<A: Access> View<A> {
     ///
     /// As [`flush`](Self::flush), and [`InvalidInput`](io::ErrorKind::InvalidInput) if the range reaches past the end of the
     /// view.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let log = folio::MmapViewSync::create_new(&path, 1 << 20)?;
+    /// log.write_all_at(b"second entry", 4000)?;
+    /// log.flush_range(4000, 12)?; // two pages, and not the whole file
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
         self.mapping().flush(self.start() + offset, len)?;
@@ -78,7 +91,8 @@ impl<A: Access> View<A> {
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     ///
-    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
+    /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. If very many ranges
+    /// wait for the thread (256 of a mapping), it writes what lies between them, too. The thread is used
     /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
     /// systems); kernels before 6.5 do not tell what it passed over.
     /// [`open_path`](View::open_path), [`create_new`](View::create_new) and
@@ -89,6 +103,21 @@ impl<A: Access> View<A> {
     ///
     /// As [`flush`](Self::flush) for what can be known at once, and the error of making a thread. A later failure is reported by
     /// the next flush of the mapping.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let view = folio::MmapViewSync::create_new(&path, 1 << 20)?;
+    /// let (head, tail) = view.split_at(1 << 19)?;
+    /// head.write_all_at(&[1; 1 << 19], 0)?;
+    /// head.flush_async()?; // on its way to the disk while the other half is made
+    /// tail.write_all_at(&[2; 1 << 19], 0)?;
+    /// tail.flush()?;
+    /// head.flush()?; // little is left to do
+    /// # std::io::Result::Ok(())
+    /// ```
     #[doc(alias = "sync_file_range", alias = "MS_ASYNC")]
     pub fn flush_async(&self) -> io::Result<()> {
         self.flush_async_range(0, self.len())
@@ -109,12 +138,33 @@ impl<A: Access> View<A> {
     /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
     /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
     ///
+    /// # Platform-specific behaviour
+    ///
+    /// The calls of [`flush`](Self::flush), then `fsync` on Linux, Android, the BSDs and illumos, `fcntl(F_FULLFSYNC)` on macOS and
+    /// iOS, `FlushFileBuffers` on Windows.
+    ///
     /// # Errors
     ///
     /// As [`flush`](Self::flush), and [`Unsupported`](io::ErrorKind::Unsupported) if the mapping writes to a file and does not
     /// keep it: the metadata belongs to the file, whose own `sync_all` does the same. [`open_path`](View::open_path),
     /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
-    #[doc(alias = "fsync")]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapOptions, Protection};
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+    /// file.set_len(4096)?;
+    /// let view = MmapOptions::new().keep_file().map_view(&file, Protection::ReadWrite)?;
+    /// view.store(0, 7u64)?;
+    /// view.sync_all()?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "fsync", alias = "FlushFileBuffers")]
     pub fn sync_all(&self) -> io::Result<()> {
         self.mapping().sync_all()?;
         self.nothing_lost(0, self.len())

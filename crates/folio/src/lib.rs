@@ -99,6 +99,8 @@
 //! None is on by default; without them the library depends on the system's interface crate alone.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// What each backend has is there on every platform; only features are worth a mark.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(unix, windows))))]
 
 mod access;
 mod background;
@@ -123,6 +125,12 @@ pub use view::{Access, Exclusive, Immutable, IntoChunks, Mmap, MmapMut, MmapView
 
 /// Bytes per page of the system's memory: the unit in which it maps, protects and flushes. A power of two; 4 KiB on most
 /// machines, 16 KiB on Apple's and 64 KiB on some servers. Mappings of huge pages have larger ones.
+///
+/// # Examples
+///
+/// ```
+/// assert!(folio::page_size().is_power_of_two());
+/// ```
 #[must_use]
 pub fn page_size() -> usize {
     sys::page_size()

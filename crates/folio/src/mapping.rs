@@ -63,10 +63,8 @@ pub(crate) struct Mapping {
     /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
     /// place when this value moves.
     lent: OnceLock<Box<Lent>>,
-    /// The first write-back that failed. The system reports a failure once, so it is kept for every later flush.
-    failed: OnceLock<i32>,
-    /// Those under way, any of which may be told the failure of another's pages.
-    flushes: Flushes,
+    /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file.
+    flushes: Arc<Flushes>,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -128,8 +126,7 @@ impl Mapping {
             file_offset: parts.file_offset,
             watch: None,
             lent: OnceLock::new(),
-            failed: OnceLock::new(),
-            flushes: Flushes::default(),
+            flushes: Arc::default(),
         }
     }
 
@@ -138,6 +135,12 @@ impl Mapping {
         let starts = sys::starts_through(sys::file_ref(&file));
         self.file = Some((file, starts));
         self
+    }
+
+    /// Makes it one of the mappings of a file, which hear of each other's failures.
+    pub(crate) fn of_file(mut self, id: sys::FileId) -> io::Result<Mapping> {
+        self.flushes = Flushes::of_file(id)?;
+        Ok(self)
     }
 
     /// Address and length of the contents.
@@ -161,9 +164,10 @@ impl Mapping {
         if self.shared_since.load(Ordering::Relaxed) { Claim::Shared } else { self.claim }
     }
 
-    /// Notes that a view lets others in. Private memory has no others.
+    /// Notes that a view lets others in. Anonymous memory has no others; a private copy of a file has those who write the file,
+    /// whose changes show in pages that have not been written here.
     pub(crate) fn let_others_in(&self) {
-        if !self.private {
+        if self.source == sys::Source::File {
             self.shared_since.store(true, Ordering::Relaxed);
         }
     }
@@ -299,26 +303,8 @@ impl Mapping {
         if !self.writes_file() || len == 0 {
             return Ok(None);
         }
-        self.no_failure()?;
+        self.flushes.no_failure()?;
         Ok(Some(self.pages_of(offset, len)))
-    }
-
-    /// The error of an earlier failure, if there was one.
-    fn no_failure(&self) -> io::Result<()> {
-        self.failed.get().map_or(Ok(()), |&code| Err(io::Error::from_raw_os_error(code)))
-    }
-
-    /// Remembers a failed write-back for all later flushes. Not errors that say that nothing was tried.
-    fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        use io::ErrorKind::{Interrupted, InvalidInput, OutOfMemory, Unsupported, WouldBlock};
-        if let Err(error) = &result {
-            let untried = matches!(error.kind(), Interrupted | InvalidInput | OutOfMemory | Unsupported | WouldBlock);
-            if let Some(code) = error.raw_os_error().filter(|_| !untried) {
-                // The first one stays.
-                let _ = self.failed.set(code);
-            }
-        }
-        result
     }
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
@@ -332,8 +318,7 @@ impl Mapping {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        self.flushes.run(|| self.remember(sys::flush(self.address_of(offset), len, self.file_at(offset))))?;
-        self.no_failure()
+        self.flushes.run(|| sys::flush(self.address_of(offset), len, self.file_at(offset)))
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
@@ -342,7 +327,7 @@ impl Mapping {
             return Ok(());
         };
         let file = self.file_at(first).filter(|_| self.file.as_ref().is_some_and(|(_, starts)| *starts));
-        match self.remember(sys::start_flush(self.address_of(first), pages, file))? {
+        match self.flushes.remember(sys::start_flush(self.address_of(first), pages, file))? {
             sys::Started::Yes => Ok(()),
             sys::Started::No => background::flush(self, offset, len),
         }
@@ -363,8 +348,7 @@ impl Mapping {
             ));
         };
         self.flush(self.lead, self.len)?;
-        self.flushes.run(|| self.remember(sys::sync_all(sys::file_ref(file))))?;
-        self.no_failure()
+        self.flushes.run(|| sys::sync_all(sys::file_ref(file)))
     }
 }
 

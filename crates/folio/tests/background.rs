@@ -4,6 +4,7 @@
 
 use folio::{MmapMut, MmapOptions, MmapViewSync};
 use std::io::ErrorKind;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const LEN: usize = 1 << 20;
 
@@ -14,6 +15,24 @@ fn written() -> MmapMut {
     let mut map = unsafe { MmapOptions::new().map_mut(&file) }.unwrap();
     map.fill(1);
     map
+}
+
+/// Runs `work` in a child made by `fork`, and answers how that ended: 0 if the work is well done.
+fn in_child(work: impl FnOnce() -> bool) -> i32 {
+    // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
+    // libraries of the systems in the platform table keep their allocators in order across `fork`.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
+        unsafe { libc::alarm(60) };
+        let well = work();
+        // SAFETY: ends the child at once.
+        unsafe { libc::_exit(i32::from(!well)) };
+    }
+    let mut status = 0;
+    // SAFETY: the child is ours, and there is room for its status.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    status
 }
 
 /// The thread holds the mapping while it works. What needs the only view waits for that, and does not fail of it.
@@ -49,21 +68,38 @@ fn a_child_begins_with_a_thread_of_its_own() {
     let busy = written();
     for _ in 0..100 {
         busy.flush_async().unwrap();
-        // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
-        // libraries of the systems in the platform table keep their allocators in order across `fork`.
-        let child = unsafe { libc::fork() };
-        if child == 0 {
-            // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-            unsafe { libc::alarm(60) };
+        let status = in_child(|| {
             let own = MmapViewSync::anonymous(100).unwrap().whole().is_ok_and(|view| view.len() == 100);
             let map = written();
-            let flushed = map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok());
-            // SAFETY: ends the child at once.
-            unsafe { libc::_exit(if own && flushed { 0 } else { 1 }) };
-        }
-        let mut status = 0;
-        // SAFETY: the child is ours, and there is room for its status.
-        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            own && map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
+        });
         assert_eq!(status, 0);
     }
+}
+
+/// A thread of the parent may hold the lock of a mapping's flushes in the moment of the `fork`; the child, in which it is not,
+/// waited for it for ever.
+#[test]
+fn a_child_flushes_a_mapping_that_its_parent_is_flushing() {
+    let map = written();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    map.flush().unwrap();
+                }
+            });
+        }
+        let statuses = (0..150).map(|_| {
+            in_child(|| {
+                let (head, tail) = (map.flush_range(0, 1), map.flush_range(LEN - 1, 1));
+                head.is_ok() && tail.is_ok()
+            })
+        });
+        // The first that fails is enough. The others end before anything is asserted, for the scope waits for them.
+        let bad = statuses.into_iter().find(|&status| status != 0);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(bad, None);
+    });
 }

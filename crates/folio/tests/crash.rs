@@ -3,6 +3,8 @@
 
 use folio::{MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 #[path = "support/disk.rs"]
@@ -19,18 +21,35 @@ const LEN: usize = 1 << 20;
 /// Writes to a disk by `write`, which gives what it wants to stay alive until the crash; crashes; gives what is there
 /// afterwards to `check`.
 fn crash<T>(test: &str, prepare: fn(&Path), write: fn(&Path) -> T, check: fn(&Path)) {
-    let mut disk = match mounts::run("xfs_io", &["-V".as_ref()]).and_then(|_| Disk::new(32 << 20)) {
+    let mut disk = match Disk::new(32 << 20) {
         Ok(disk) => disk,
         Err(reason) => return skip::skip(test, reason),
     };
     prepare(disk.path());
     disk.remount();
     let alive = write(disk.path());
-    // Stops the file system as it is: neither its journal nor a page gets to the disk from now on.
-    mounts::run("xfs_io", &["-x".as_ref(), "-c".as_ref(), "shutdown".as_ref(), disk.path().as_ref()]).unwrap();
+    shut_off(disk.path()).unwrap();
     drop(alive);
     disk.remount();
     check(disk.path());
+}
+
+/// Stops the file system as it is: neither its journal nor a page gets to the disk from now on. What `xfs_io -x -c shutdown` does.
+fn shut_off(dir: &Path) -> io::Result<()> {
+    /// `EXT4_IOC_SHUTDOWN`, which XFS had first: `_IOR('X', 125, __u32)` (fs/ext4/ext4.h), as most architectures number it.
+    const SHUTDOWN: u32 = 0x8004_587d;
+    /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: without writing what the journal holds in memory.
+    const NO_JOURNAL: u32 = 2;
+    let root = File::open(dir)?;
+    let flags = NO_JOURNAL;
+    // The width of the number differs by C library.
+    let request = SHUTDOWN as _;
+    // SAFETY: the descriptor is open; the request reads one number of 32 bits.
+    if unsafe { libc::ioctl(root.as_raw_fd(), request, &raw const flags) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// A file with one byte all over, on the disk.
@@ -231,5 +250,24 @@ fn bytes_in_blocks_that_were_allocated_are_there_after_a_flush() {
             (head, tail)
         },
         assert_new_file,
+    );
+}
+
+/// ext4 answers EIO to a mapping when it has been shut off, as `/proc` does for files that cannot be mapped at all; so a disk that
+/// had failed was reported as a mistake of the caller.
+#[test]
+fn mapping_a_file_of_a_disk_that_is_gone_is_the_disks_error() {
+    crash(
+        "mapping_a_file_of_a_disk_that_is_gone_is_the_disks_error",
+        old_file,
+        |dir| {
+            let file = open(dir);
+            shut_off(dir).unwrap();
+            for protection in [Protection::Read, Protection::ReadWrite, Protection::ReadCopy] {
+                let error = MmapViewSync::open(&file, protection).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EIO), "{protection:?}: {error}");
+            }
+        },
+        |dir| assert_written(dir, NONE),
     );
 }

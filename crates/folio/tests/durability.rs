@@ -16,6 +16,8 @@ mod disk;
 mod fill;
 #[path = "support/mounts.rs"]
 mod mounts;
+#[path = "support/seccomp.rs"]
+mod seccomp;
 #[path = "support/skip.rs"]
 mod skip;
 
@@ -330,6 +332,84 @@ fn a_failed_flush_fails_for_all_views_until_the_file_is_mapped_anew() {
     drop(view);
     failing.disk.remount();
     assert!(fs::read(failing.disk.path().join("file")).unwrap() == vec![3; 2 * PART]);
+}
+
+/// A program that maps a large file window by window does it by one handle, and the kernel counts its reports by handle: the
+/// window that flushed first heard of the lost pages, and the others were told that theirs were on the disk.
+#[test]
+fn a_failure_is_known_to_all_mappings_of_the_file() {
+    const TEST: &str = "a_failure_is_known_to_all_mappings_of_the_file";
+    let piece = 64 * page_size();
+    let failing = match FailingDisk::new(4 * piece) {
+        Ok(failing) => failing,
+        Err(reason) => return skip(TEST, reason),
+    };
+    let file = failing.open();
+    let window = |index: usize| {
+        let mut options = MmapOptions::new();
+        options.offset((index * piece) as u64).len(piece).map_view(&file, Protection::ReadWrite).unwrap()
+    };
+    let windows = [window(0), window(1), window(2)];
+    failing.fail();
+    for window in &windows {
+        window.write_all_at(&vec![2; piece], 0).unwrap();
+    }
+    // Somebody else has the pages written, so that all of them fail before the first of us asks.
+    failing.open().sync_all().unwrap_err();
+    let code = windows[1].flush().unwrap_err().raw_os_error();
+    assert!(code.is_some());
+    failing.repair();
+    for window in &windows {
+        assert_eq!(window.flush().unwrap_err().raw_os_error(), code);
+        assert_eq!(window.flush_async().unwrap_err().raw_os_error(), code);
+    }
+    // What is mapped from then on has lost nothing yet, and hears of nothing.
+    let later = [window(1), window(3)];
+    for window in &later {
+        window.write_all_at(&vec![3; piece], 0).unwrap();
+        window.flush().unwrap();
+    }
+    assert_eq!(windows[0].flush().unwrap_err().raw_os_error(), code);
+    drop(windows);
+    later[0].flush().unwrap();
+    // Nor does another file, or the same one when nobody has it mapped any more.
+    drop(later);
+    window(0).flush().unwrap();
+}
+
+/// Which code a lost page has is the driver's choice, and its file system's. Some were taken for "nothing was tried", and the next
+/// flush said `Ok`.
+#[test]
+fn a_failed_flush_fails_from_then_on_whatever_its_code() {
+    use libc::{EAGAIN, EBUSY, EDQUOT, EINVAL, EIO, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ETIMEDOUT};
+    if !seccomp::is_there() {
+        return skip("a_failed_flush_fails_from_then_on_whatever_its_code", "system calls cannot be made to fail here");
+    }
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(100).unwrap();
+    let open = || MmapOptions::new().keep_file().map_view(&file, Protection::ReadWrite).unwrap();
+    for code in [EAGAIN, EBUSY, EDQUOT, EINVAL, EIO, ENOMEM, ENOSPC, EOPNOTSUPP, EPERM, ETIMEDOUT] {
+        // A thread for each, whose calls fail and nobody else's.
+        let (flushed, synced) = (open(), open());
+        thread::scope(|scope| {
+            let failing = scope.spawn(|| {
+                seccomp::fail(&[libc::SYS_msync], code);
+                assert_eq!(flushed.flush().unwrap_err().raw_os_error(), Some(code));
+            });
+            failing.join().unwrap();
+            let failing = scope.spawn(|| {
+                seccomp::fail(&[libc::SYS_fsync], code);
+                assert_eq!(synced.sync_all().unwrap_err().raw_os_error(), Some(code));
+            });
+            failing.join().unwrap();
+        });
+        for view in [flushed, synced] {
+            assert_eq!(view.flush().unwrap_err().raw_os_error(), Some(code));
+            assert_eq!(view.flush_async().unwrap_err().raw_os_error(), Some(code));
+            assert_eq!(view.sync_all().unwrap_err().raw_os_error(), Some(code));
+        }
+        open().sync_all().unwrap();
+    }
 }
 
 /// A flush in the background has nobody to fail to: the next one has to say it.

@@ -2,6 +2,7 @@
 //! panics.
 
 use folio::{Mmap, MmapMut, MmapViewSync, Shared};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// A view is passed around like a slice with an owner, and its `Option` like a view.
 #[test]
@@ -11,6 +12,17 @@ fn a_view_and_its_option_are_three_words() {
     assert_eq!((size_of::<MmapMut>(), size_of::<Option<MmapMut>>()), (words, words));
     assert_eq!((size_of::<Mmap>(), size_of::<Option<Mmap>>()), (words, words));
     assert_eq!(size_of::<folio::IntoChunks<Shared>>(), 4 * size_of::<usize>());
+}
+
+/// A view may be used on after a panic that was caught: no call leaves it half done. A reference count or a lock in the wrong
+/// place takes this from a type without a word.
+#[test]
+fn views_may_cross_a_caught_panic() {
+    fn check<T: UnwindSafe + RefUnwindSafe>() {}
+    check::<MmapViewSync>();
+    check::<MmapMut>();
+    check::<Mmap>();
+    check::<folio::IntoChunks<Shared>>();
 }
 
 /// Empty, taken from, failed and huge: all are dropped like any other.

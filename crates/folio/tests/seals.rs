@@ -106,6 +106,30 @@ fn a_sealed_map_can_be_read_and_not_written() {
     assert!(MmapOptions::new().map_if_safe(&empty).unwrap().is_empty());
 }
 
+/// The seals hold what the file has. Behind its end, in its last page, there may be bytes that were stored through a mapping
+/// before, and the kernel clears them when the file grows: they would change under a `&[u8]` that safe code has.
+#[test]
+fn bytes_behind_the_end_of_a_sealed_file_are_not_proved() {
+    let file = memory(libc::MFD_ALLOW_SEALING).unwrap();
+    file.set_len(100).unwrap();
+    let before = MmapOptions::new().len(page_size()).allow_past_end().map_view(&file, Protection::ReadWrite).unwrap();
+    before.store(200, 7_u8).unwrap();
+    drop(before);
+    seal(&file, libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK);
+    for (offset, len) in [(0, Some(page_size())), (0, Some(101)), (101, None), (0, Some(100)), (0, None)] {
+        let mut options = MmapOptions::new();
+        options.allow_past_end().offset(offset);
+        if let Some(len) = len {
+            options.len(len);
+        }
+        assert_eq!(options.map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput, "{offset} {len:?}");
+    }
+    // What is in the file is proved, and stays as it is when it grows.
+    let map = MmapOptions::new().map_if_safe(&file).unwrap();
+    file.set_len(page_size() as u64).unwrap();
+    assert_eq!(map[..], [0; 100]);
+}
+
 /// A sender that hands over a sparse file would have the receiver die of a hole when memory is short, much later.
 #[test]
 fn every_page_of_a_sparse_sealed_file_is_there_before_the_map_is() {

@@ -8,6 +8,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
+#[path = "support/respawn.rs"]
+mod respawn;
+
 fn file(bytes: &[u8]) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
@@ -93,6 +96,14 @@ fn letting_others_in_ends_the_claim_on_the_file() {
     let failed = head.whole().unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
     assert_eq!(failed.into_view().make_mut().unwrap_err().error().kind(), ErrorKind::PermissionDenied);
+    // A private copy of a file shows what others write to the file, until it has been written itself.
+    // SAFETY: nobody writes the file as long as the map, or an exclusive or immutable piece of it, lives.
+    let mut head = unsafe { MmapOptions::new().map_copy(&file) }.unwrap();
+    let tail = head.split_off(50).unwrap();
+    drop(head.into_view_sync());
+    let failed = tail.freeze().whole().unwrap_err();
+    assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(failed.into_view().make_mut().unwrap_err().error().kind(), ErrorKind::PermissionDenied);
     // Private memory has no others.
     let mut head = MmapMut::map_anon(100).unwrap();
     drop(head.split_off(50).unwrap().into_view_sync());
@@ -122,6 +133,28 @@ fn allocate_changes_nothing_when_the_mapping_fails() {
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert_eq!(std::fs::metadata(named.path()).unwrap().len(), 3);
     }
+}
+
+/// The file is made longer first and kept last: with no descriptor left for the duplicate it had stayed longer.
+#[test]
+fn allocate_changes_nothing_when_the_file_cannot_be_kept() {
+    const TEST: &str = "allocate_changes_nothing_when_the_file_cannot_be_kept";
+    if respawn::case().is_none() {
+        assert_eq!(respawn::run(&mut respawn::command(&[], TEST, "no descriptor left")), respawn::End::Passed);
+        return;
+    }
+    let file = file(b"abc");
+    let mut options = MmapOptions::new();
+    options.len(1 << 20).allocate().keep_file();
+    // The lowest number that is free is the first that may not be had.
+    let next = std::os::fd::AsRawFd::as_raw_fd(&file.try_clone().unwrap());
+    let limit = libc::rlim_t::try_from(next).unwrap();
+    let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
+    // SAFETY: the call reads the structure.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+    let error = options.map_view(&file, Protection::ReadWrite).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    assert_eq!(file.metadata().unwrap().len(), 3);
 }
 
 /// Opening a pipe waits for its other end: a path is looked at first.

@@ -125,6 +125,15 @@ impl View<Shared> {
     /// # Safety
     ///
     /// As [`with_slice`](Self::with_slice), and nobody else reads the bytes either while `f` runs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut view = folio::MmapViewSync::anonymous(100)?;
+    /// // SAFETY: nobody else has this memory, and any bytes can be sorted.
+    /// unsafe { view.with_slice_mut(|bytes| bytes.sort_unstable())? };
+    /// # std::io::Result::Ok(())
+    /// ```
     pub unsafe fn with_slice_mut<R>(&mut self, f: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
         if !self.protection().write() {
             return Err(read_only());

@@ -11,6 +11,19 @@ use std::io::{self, Read, Seek, SeekFrom};
 ///
 /// Reading gives what can be reached before a lost page and then the error that carries the [`Fault`](crate::Fault).
 /// The position may be moved past the end, where there is nothing to read.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Read};
+///
+/// let view = folio::MmapViewSync::anonymous(100)?;
+/// view.write_all_at(b"first\nsecond\n", 0)?;
+/// // Every read is a checked copy: for many small ones, put a buffer in between.
+/// let second = BufReader::new(view.reader().take(13)).lines().nth(1).unwrap()?;
+/// assert_eq!(second, "second");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct Reader<'a, A: Access> {
     view: &'a View<A>,

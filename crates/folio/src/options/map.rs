@@ -18,25 +18,28 @@ impl MmapOptions {
         private: bool,
         claim: Claim,
     ) -> io::Result<Mapping> {
-        let mapping = self.map_file(file, protection, private, claim)?;
         let flush_needs_it = sys::KEEPS_FILE && !private && protection.write_shared();
-        // Only now: closing a duplicate takes the process's locks from the file.
-        if self.keep_file || flush_needs_it { Ok(mapping.keep(sys::duplicate(file)?)) } else { Ok(mapping) }
+        let keep = self.keep_file || flush_needs_it;
+        self.map_file(file, protection, private, claim, |mapping| {
+            // Only now: closing a duplicate takes the process's locks from the file.
+            if keep { Ok(mapping.keep(sys::duplicate(file)?)) } else { Ok(mapping) }
+        })
     }
 
-    /// Maps a file, with real blocks if they are asked for.
+    /// Maps a file, with real blocks if they are asked for. `finish` is the last step that can fail: after it they stay.
     pub(super) fn map_file(
         &self,
         file: sys::FileRef<'_>,
         protection: Protection,
         private: bool,
         claim: Claim,
+        finish: impl FnOnce(Mapping) -> io::Result<Mapping>,
     ) -> io::Result<Mapping> {
         let private = private || protection == Protection::ReadCopy;
         let info = sys::inspect(file)?;
         check_kind(info.kind)?;
         if !self.allocate {
-            return self.map_range(file, &info, protection, private, claim);
+            return finish(self.map_range(file, &info, protection, private, claim)?);
         }
         if private || !protection.write_shared() {
             return Err(invalid_input("blocks can only be allocated for a mapping that writes to the file"));
@@ -45,7 +48,7 @@ impl MmapOptions {
         // Whether the file can be mapped so at all, before anything is done to it.
         sys::probe_mappable(file, info.page_size, &self.flags_for(protection, private))?;
         let allocation = Allocation::new(file, &info, self.offset, len as u64)?;
-        let mapping = self.map_range(file, &sys::inspect(file)?, protection, private, claim)?;
+        let mapping = finish(self.map_range(file, &sys::inspect(file)?, protection, private, claim)?)?;
         allocation.keep();
         Ok(mapping)
     }
@@ -96,6 +99,10 @@ impl MmapOptions {
                 shared_file: !private,
                 file_offset,
             })
+        };
+        let mapping = match info.id.filter(|_| !private) {
+            Some(id) => mapping.of_file(id)?,
+            None => mapping,
         };
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }

@@ -97,6 +97,27 @@ impl MmapOptions {
     ///
     /// On Windows that page is the last one there can be: a view that reaches further gives
     /// [`Unsupported`](io::ErrorKind::Unsupported), because the system would make the file longer instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{Fault, MmapOptions, Protection};
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # // There, a view cannot reach so far.
+    /// # if cfg!(windows) { return std::io::Result::Ok(()) }
+    /// let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    /// let page = folio::page_size();
+    /// let view = MmapOptions::new().len(4 * page).allow_past_end().map_view(&file, Protection::Read)?;
+    /// let error = view.load::<u8>(page).unwrap_err();
+    /// assert_eq!(Fault::of(&error).map(|fault| fault.offset), Some(page));
+    ///
+    /// file.set_len(2 * page as u64)?;
+    /// assert_eq!(view.load::<u8>(page)?, 0);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn allow_past_end(&mut self) -> &mut Self {
         self.allow_past_end = true;
         self
@@ -121,6 +142,21 @@ impl MmapOptions {
     /// Where a system or a file system has no such call, zeros are written behind the end of the file; if the file has holes
     /// inside, the error is [`Unsupported`](io::ErrorKind::Unsupported). A copy-on-write file system (btrfs, ZFS, APFS, ReFS)
     /// and a compressed file may need new blocks for a write all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapOptions, Protection};
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    /// let view = MmapOptions::new().len(1 << 20).allocate().map_view(&file, Protection::ReadWrite)?;
+    /// assert_eq!(file.metadata()?.len(), 1 << 20);
+    /// view.write_all_at(b"there is room for this", 500_000)?;
+    /// # std::io::Result::Ok(())
+    /// ```
     #[doc(alias = "fallocate")]
     pub fn allocate(&mut self) -> &mut Self {
         self.allocate = true;
@@ -133,7 +169,8 @@ impl MmapOptions {
     /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
     /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
     /// nothing is kept unless it is asked for. (On Linux the mapping itself refers to the open file that was mapped, so a
-    /// `flock` taken through that handle lasts as long as the mapping in any case.)
+    /// `flock` taken through that handle lasts as long as the mapping in any case; but on overlayfs, which maps a file of the
+    /// file system below.)
     ///
     /// # Platform-specific behaviour
     ///
@@ -150,6 +187,7 @@ impl MmapOptions {
     ///
     /// A hint: `MAP_POPULATE` on Linux (the call succeeds also when pages could not be brought in), `MAP_PREFAULT_READ` on
     /// FreeBSD; `PrefetchVirtualMemory` on Windows, for files; nothing elsewhere.
+    #[doc(alias = "MAP_POPULATE")]
     pub fn populate(&mut self) -> &mut Self {
         self.populate = true;
         self
@@ -290,6 +328,24 @@ impl MmapOptions {
     /// # Safety
     ///
     /// As [`map`](Self::map): nobody writes these bytes of the file. Others may read them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::MmapOptions;
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, b"template")?;
+    /// // SAFETY: nobody writes the template.
+    /// let mut page = unsafe { MmapOptions::new().map_copy(File::open(&path)?)? };
+    /// page[..4].copy_from_slice(b"TEMP");
+    /// assert_eq!(&page[..], b"TEMPlate");
+    /// assert_eq!(std::fs::read(&path)?, b"template");
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MAP_PRIVATE")]
     pub unsafe fn map_copy<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
         self.file(sys::file_ref(&file), Protection::ReadCopy, true, Claim::Exclusive).map(View::first)
     }
@@ -322,7 +378,8 @@ impl MmapOptions {
     ///
     /// # Errors
     ///
-    /// Those of [`MmapOptions`]; [`InvalidInput`](io::ErrorKind::InvalidInput) if the file can be changed;
+    /// Those of [`MmapOptions`]; [`InvalidInput`](io::ErrorKind::InvalidInput) if the file can be changed, or with
+    /// [`allow_past_end`](Self::allow_past_end) or [`zero_fill_on_fault`](Self::zero_fill_on_fault);
     /// [`Unsupported`](io::ErrorKind::Unsupported) if the system has no proof to give; an error that carries a
     /// [`Fault`](crate::Fault) if a page cannot be brought in.
     pub fn map_if_safe<F: AsFile>(&self, file: F) -> io::Result<Mmap> {
@@ -332,6 +389,10 @@ impl MmapOptions {
         // The handle is asked for once: a second answer could be another file.
         let file = sys::file_ref(&file);
         map::check_kind(sys::inspect(file)?.kind)?;
+        // Seals against writing and shrinking let a file grow, and the bytes behind its end in its last page may change then.
+        if self.allow_past_end {
+            return Err(invalid_input("what lies past the end of a file is not proved to be unchangeable"));
+        }
         let proof = sys::proof_of_immutability(file)?;
         match proof {
             sys::Proof::Sealed | sys::Proof::Verity => {}
@@ -362,6 +423,16 @@ impl MmapOptions {
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the length is above `isize::MAX` or there are no huge pages of the
     /// given size; [`Unsupported`](io::ErrorKind::Unsupported) for huge pages where the system has none; and the error of the
     /// system's mapping call ([`OutOfMemory`](io::ErrorKind::OutOfMemory)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// // Room for more than will be used: pages that are never touched take no memory.
+    /// let mut table = folio::MmapOptions::new().len(1 << 30).no_reserve_swap().map_anon()?;
+    /// table[1 << 29] = 1;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MAP_ANONYMOUS")]
     pub fn map_anon(&self) -> io::Result<MmapMut> {
         self.anonymous().map(View::first)
     }
@@ -374,7 +445,7 @@ impl MmapOptions {
             map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
         }
         let file = sys::file_of(sys::open(path, protection)?);
-        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared)?;
+        let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared, Ok)?;
         Ok(View::first(mapping.keep(file)))
     }
 
@@ -384,7 +455,7 @@ impl MmapOptions {
         map::checked_len(self.len.unwrap_or(0))?;
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let file = sys::file_of(file);
-        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared);
+        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok);
         match mapping {
             Ok(mapping) => Ok(View::first(mapping.keep(file))),
             Err(error) => {

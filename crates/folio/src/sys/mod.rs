@@ -23,7 +23,7 @@
 //! | [`open`] | an existing file, open for what a mapping of the given protection needs |
 //! | [`page_size`], [`granularity`] | bytes per page; what offsets of mappings must be a multiple of; powers of two |
 //! | [`huge_page_size`] | bytes per huge page for the size that [`MmapOptions::huge`](crate::MmapOptions::huge) names |
-//! | [`inspect`] | length, kind and page size of an open file |
+//! | [`inspect`] | length, kind, page size and identity of an open file |
 //! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
 //! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
@@ -81,7 +81,13 @@ pub(crate) struct FileInfo {
     pub(crate) kind: FileKind,
     /// Bytes per page of a mapping of this file: larger than [`page_size`] on a file system of huge pages.
     pub(crate) page_size: usize,
+    /// What tells the file from all others that are open, where the system reports a failed write-back to one mapping of a
+    /// file and not to another.
+    pub(crate) id: Option<FileId>,
 }
+
+/// See [`FileInfo::id`].
+pub(crate) type FileId = (u64, u64);
 
 /// Kinds of file as far as mapping is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,7 +72,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
         kind if kind.is_dir() => FileKind::Directory,
         _ => FileKind::Other,
     };
-    Ok(FileInfo { len: metadata.len(), allocated: metadata.len(), kind, page_size: page_size() })
+    Ok(FileInfo { len: metadata.len(), allocated: metadata.len(), kind, page_size: page_size(), id: None })
 }
 
 /// Nothing is ever created here.

@@ -172,9 +172,9 @@ impl<A: Access> View<A> {
     ///
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the view is a [`Mmap`](crate::Mmap) or
-    ///   [`MmapMut`](crate::MmapMut) of a mapping that others may touch, by
-    ///   [`assume_immutable`](View::assume_immutable) or [`assume_exclusive`](View::assume_exclusive): that was vouched for its
-    ///   bytes, not for those around them.
+    ///   [`MmapMut`](crate::MmapMut) and nobody vouches for the bytes around it: it was made by
+    ///   [`assume_immutable`](View::assume_immutable) or [`assume_exclusive`](View::assume_exclusive), which vouch for the bytes
+    ///   of one view, or others were let into another piece of a file's mapping ([`into_view_sync`](View::into_view_sync)).
     ///
     /// # Examples
     ///
@@ -213,6 +213,7 @@ impl<A: Access> View<A> {
     /// tail.unmap()?;
     /// # std::io::Result::Ok(())
     /// ```
+    #[doc(alias = "munmap", alias = "UnmapViewOfFile")]
     pub fn unmap(self) -> Result<(), ViewError<Self>> {
         self.unmap_only().map_err(|(error, view)| ViewError::new(error, view))
     }

@@ -7,6 +7,17 @@ use std::iter::FusedIterator;
 use std::mem;
 
 /// Owned pieces of one view, in order. Made by [`View::into_chunks`].
+///
+/// # Examples
+///
+/// ```
+/// let mut pieces = folio::MmapViewSync::anonymous(100)?.into_chunks(30)?;
+/// assert_eq!(pieces.len(), 4);
+/// let (first, last) = (pieces.next().unwrap(), pieces.next_back().unwrap());
+/// assert_eq!((first.len(), last.len()), (30, 10));
+/// assert_eq!(pieces.into_rest().unwrap().len(), 60);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the pieces are made as the iterator is asked for them"]
 pub struct IntoChunks<A: Access> {

@@ -12,6 +12,17 @@ impl View<Exclusive> {
     /// No system call; the pages stay writable, but nothing that safe code can reach writes them. Bytes written to a shared
     /// mapping of a file before can still be flushed, through any view. [`make_read_only`](Self::make_read_only) also
     /// takes the right to write from the pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut map = folio::MmapMut::map_anon(100)?;
+    /// map[..5].copy_from_slice(b"ready");
+    /// let map = map.freeze();
+    /// let word = map.slice(..5);
+    /// std::thread::spawn(move || assert_eq!(&word[..], b"ready")).join().unwrap();
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use = "the view is in the returned value"]
     pub fn freeze(self) -> View<Immutable> {
         // SAFETY: the only one who could write was the owner of this view [V2], who gives it up [V3].
@@ -20,8 +31,21 @@ impl View<Exclusive> {
 
     /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync). No system call.
     ///
-    /// Of a shared mapping of a file, what was vouched for when it was made is void from then on: [`make_mut`](View::make_mut) of
-    /// another piece needs a new promise ([`assume_exclusive`](View::assume_exclusive)).
+    /// Of a mapping of a file, a private copy too, what was vouched for when it was made is void from then on for the bytes of
+    /// this view: [`make_mut`](View::make_mut) of another piece needs a new promise
+    /// ([`assume_exclusive`](View::assume_exclusive)), and [`whole`](View::whole) widens to a [`Mmap`](crate::Mmap) or
+    /// [`MmapMut`](crate::MmapMut) no more. Anonymous memory stays the program's own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut map = folio::MmapMut::map_anon(100)?;
+    /// map.fill(b'.'); // by a plain slice, while nobody else can reach it
+    /// let (head, tail) = map.into_view_sync().split_at(50)?;
+    /// std::thread::spawn(move || tail.write_all_at(b"tail", 0)).join().unwrap()?;
+    /// assert_eq!(head.load::<u8>(49)?, b'.');
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use = "the view is in the returned value"]
     pub fn into_view_sync(self) -> View<Shared> {
         self.mapping().let_others_in();
@@ -41,6 +65,19 @@ impl View<Exclusive> {
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live: protection is a matter of whole
     ///   pages, which two views may share. [`freeze`](Self::freeze) has no such condition.
     /// - The error of `mprotect` (`VirtualProtect` on Windows).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapMut, Protection};
+    ///
+    /// let map = MmapMut::map_anon(100)?.make_read_only()?;
+    /// assert_eq!(map.protection(), Protection::Read);
+    /// let mut map = map.make_mut()?;
+    /// map[0] = 1;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "mprotect", alias = "VirtualProtect")]
     pub fn make_read_only(self) -> Result<View<Immutable>, ViewError<Self>> {
         Ok(self.protected(Protection::Read)?.freeze())
     }
@@ -57,6 +94,7 @@ impl View<Exclusive> {
     /// system forbids memory that has been written to be executed (SELinux, hardened Apple processes, Windows processes
     /// under arbitrary code guard), the file system is mounted `noexec`, or, on Windows, the view is of a file: such pages can
     /// be executed only if they were [mapped](crate::MmapOptions::map_exec) for it.
+    #[doc(alias = "mprotect", alias = "VirtualProtect")]
     pub fn make_exec(self) -> Result<View<Immutable>, ViewError<Self>> {
         Ok(self.protected(Protection::ReadExecute)?.freeze())
     }
@@ -88,6 +126,7 @@ impl View<Immutable> {
     /// frozen.make_mut()?[0] = 1;
     /// # std::io::Result::Ok(())
     /// ```
+    #[doc(alias = "mprotect", alias = "VirtualProtect")]
     pub fn make_mut(mut self) -> Result<View<Exclusive>, ViewError<Self>> {
         match self.writable_again() {
             // SAFETY: this is the only view, and nobody else touches the bytes: the mapping's claim says so [M2]. The pages
@@ -137,6 +176,21 @@ impl View<Shared> {
     /// As long as the returned view, its clones and pieces, and every [`Mmap`](crate::Mmap) or [`MmapMut`](crate::MmapMut) made
     /// of one of them live, nobody else writes the bytes of this view: not through an `unsafe` [`clone`](View::clone) of it, not through another mapping or handle of the file, in
     /// this process or any other. Cutting the file short counts as writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapViewSync, Protection};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, b"key=value")?;
+    /// let view = MmapViewSync::open_path(&path, Protection::Read)?;
+    /// // SAFETY: the program that writes this file has finished it.
+    /// let map = unsafe { view.assume_immutable() };
+    /// assert_eq!(map.split(|&byte| byte == b'=').count(), 2);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use = "the view is in the returned value"]
     pub unsafe fn assume_immutable(self) -> View<Immutable> {
         // SAFETY: the caller vouches for [V3].

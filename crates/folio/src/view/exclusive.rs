@@ -65,6 +65,24 @@ impl View<Exclusive> {
     ///
     /// As long as the map, its pieces and what is made of them live, nobody else reads or writes the bytes of the file: not
     /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::MmapMut;
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, b"lower case")?;
+    /// let file = File::options().read(true).write(true).open(&path)?;
+    /// // SAFETY: this program's own file, which nobody else opens.
+    /// let mut map = unsafe { MmapMut::map_mut(&file)? };
+    /// map.make_ascii_uppercase();
+    /// map.flush()?;
+    /// assert_eq!(std::fs::read(&path)?, b"LOWER CASE");
+    /// # std::io::Result::Ok(())
+    /// ```
     pub unsafe fn map_mut<F: AsFile>(file: F) -> io::Result<MmapMut> {
         // SAFETY: the same obligation, passed on.
         unsafe { MmapOptions::new().map_mut(file) }
@@ -77,6 +95,16 @@ impl View<Exclusive> {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `len` is above `isize::MAX`, and the error of the system's mapping call
     /// ([`OutOfMemory`](io::ErrorKind::OutOfMemory)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut map = folio::MmapMut::map_anon(1 << 20)?;
+    /// map[..3].copy_from_slice(b"abc");
+    /// assert_eq!(map[..4], *b"abc\0");
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MAP_ANONYMOUS")]
     pub fn map_anon(len: usize) -> io::Result<MmapMut> {
         MmapOptions::new().len(len).map_anon()
     }

@@ -98,6 +98,21 @@ impl View<Shared> {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if the file is nothing that can be mapped (a pipe, a socket, a device,
     ///   a file of `/proc`) or longer than `isize::MAX` bytes; [`IsADirectory`](io::ErrorKind::IsADirectory) for a directory.
     /// - The error of the system's mapping call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapViewSync, Protection};
+    /// use std::fs::File;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, b"bytes")?;
+    /// let view = MmapViewSync::open(File::open(&path)?, Protection::Read)?;
+    /// assert_eq!(view.load::<u8>(4)?, b's');
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "mmap")]
     pub fn open<F: AsFile>(file: F, protection: Protection) -> io::Result<MmapViewSync> {
         MmapOptions::new().map_view(file, protection)
     }
@@ -118,6 +133,20 @@ impl View<Shared> {
     /// # Errors
     ///
     /// Those of opening the file, and those of [`open`](View::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapViewSync, Protection};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, [0; 100])?;
+    /// let view = MmapViewSync::open_path(&path, Protection::ReadWrite)?;
+    /// view.write_all_at(b"header", 0)?;
+    /// view.flush()?;
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn open_path<P: AsRef<Path>>(path: P, protection: Protection) -> io::Result<MmapViewSync> {
         MmapOptions::new().open_path(path.as_ref(), protection)
     }
@@ -137,6 +166,17 @@ impl View<Shared> {
     /// - [`StorageFull`](io::ErrorKind::StorageFull) if the disk has no room for `len` bytes, and the error of the system for a
     ///   quota or a limit on the length of files.
     /// - Those of creating a file, and those of [`open`](View::open).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let view = folio::MmapViewSync::create_new(&path, 1 << 16)?;
+    /// assert_eq!(std::fs::metadata(&path)?.len(), 1 << 16);
+    /// assert_eq!(view.load::<u64>(100)?, 0);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn create_new<P: AsRef<Path>>(path: P, len: usize) -> io::Result<MmapViewSync> {
         MmapOptions::new().len(len).create_new(path.as_ref())
     }
@@ -148,6 +188,19 @@ impl View<Shared> {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if `len` is above `isize::MAX`, and the error of the system's mapping call
     /// ([`OutOfMemory`](io::ErrorKind::OutOfMemory)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let view = folio::MmapViewSync::anonymous(1 << 20)?;
+    /// std::thread::scope(|threads| {
+    ///     threads.spawn(|| view.store(0, 1u32));
+    ///     threads.spawn(|| view.store(4, 2u32));
+    /// });
+    /// assert_eq!((view.load::<u32>(0)?, view.load::<u32>(4)?), (1, 2));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MAP_ANONYMOUS")]
     pub fn anonymous(len: usize) -> io::Result<MmapViewSync> {
         Ok(MmapMut::map_anon(len)?.into_view_sync())
     }

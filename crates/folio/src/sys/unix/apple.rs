@@ -17,6 +17,11 @@ pub(crate) fn page_size_of(_file: FileRef<'_>) -> Option<usize> {
     None
 }
 
+/// An EIO of `mmap` is an error of the medium.
+pub(crate) fn refuses_mappings_by_eio(_file: FileRef<'_>) -> bool {
+    false
+}
+
 /// There are no huge pages to ask for.
 pub(crate) fn huge_page_size(_bits: Option<u8>) -> io::Result<usize> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no huge pages to ask for"))

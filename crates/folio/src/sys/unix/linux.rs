@@ -51,6 +51,14 @@ pub(crate) fn page_size_of(file: FileRef<'_>) -> Option<usize> {
     usize::try_from(statfs.f_bsize).ok().filter(|size| size.is_power_of_two())
 }
 
+/// Whether an EIO of `mmap` says that the file cannot be mapped at all: so does `/proc`, for most of its files (fs/proc/inode.c).
+/// Of other file systems it is an error of the medium.
+pub(crate) fn refuses_mappings_by_eio(file: FileRef<'_>) -> bool {
+    /// `PROC_SUPER_MAGIC` (statfs(2)).
+    const PROC: u32 = 0x9fa0;
+    statfs_of(file).is_ok_and(|statfs| magic_of(&statfs) == PROC)
+}
+
 /// Bytes per huge page: the given power of two, or the default of the system, from `/proc/meminfo`.
 pub(crate) fn huge_page_size(bits: Option<u8>) -> io::Result<usize> {
     let size = match bits {

@@ -17,7 +17,7 @@ use other as os;
 
 mod pipe;
 
-use super::{FileInfo, FileKind, MapFlags, Source, zero_or_errno};
+use super::{FileId, FileInfo, FileKind, MapFlags, Source, zero_or_errno};
 use crate::Protection;
 use std::ffi::c_int;
 use std::io;
@@ -107,7 +107,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     // `st_blocks` counts units of 512 bytes on every system in the platform table.
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     let page_size = os::page_size_of(file).unwrap_or_else(page_size);
-    Ok(FileInfo { len, allocated, kind, page_size })
+    Ok(FileInfo { len, allocated, kind, page_size, id: Some(id_of(&stat)) })
 }
 
 /// Whether the file of this name is the one that is open: `fstat` against `lstat`.
@@ -116,9 +116,13 @@ pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (stat_of(file), std::fs::symlink_metadata(path)) else {
         return false;
     };
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
-    let open = (open.st_dev as u64, open.st_ino as u64);
-    open == (named.dev(), named.ino())
+    id_of(&open) == (named.dev(), named.ino())
+}
+
+/// Device and inode, which are a file's own as long as it is open (POSIX, sys/stat.h).
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
+fn id_of(stat: &stat) -> FileId {
+    (stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// `fstat`.
@@ -200,11 +204,13 @@ pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFl
         return Err(io::Error::from_raw_os_error(libc::EOVERFLOW));
     };
     map(len, prot_bits(flags.protection), map_bits(flags), file.as_raw_fd(), offset).map_err(|error| {
+        let unmappable =
+            || io::Error::new(io::ErrorKind::InvalidInput, "the file's file system cannot map it into memory");
         match error.raw_os_error() {
-            // No mapping of this file, says its file system (mmap(2)), or, for most files of `/proc`, an error of input.
-            Some(libc::ENODEV | libc::EIO) => {
-                io::Error::new(io::ErrorKind::InvalidInput, "the file's file system cannot map it into memory")
-            }
+            // No mapping of this file, says its file system (mmap(2)).
+            Some(libc::ENODEV) => unmappable(),
+            // The same, where it is not what a disk says that has failed.
+            Some(libc::EIO) if os::refuses_mappings_by_eio(file) => unmappable(),
             // Opened with O_PATH, which gives no access to the bytes (open(2)).
             Some(libc::EBADF) => io::Error::new(io::ErrorKind::PermissionDenied, "the file is not open for reading"),
             _ => error,
@@ -266,19 +272,21 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
     zero_or_errno(unsafe { libc::mprotect(address.as_ptr().cast(), len, prot_bits(protection)) })
 }
 
-/// Has `child` called in every child that is made by `fork` from now on, however often this is called (pthread_atfork(3)).
+/// Has `child` called in every child that is made by `fork` after this has returned, once at least, however often and by how
+/// many threads this is called (pthread_atfork(3)).
 pub(crate) fn on_fork(child: extern "C" fn()) -> io::Result<()> {
     static DONE: AtomicBool = AtomicBool::new(false);
-    if DONE.swap(true, Ordering::Relaxed) {
+    if DONE.load(Ordering::Acquire) {
         return Ok(());
     }
-    // SAFETY: the function is one of ours, which stores to an atomic and so may run in a child of any process.
+    // Threads that meet here do this once each. To wait for the first would take a lock, which a child could find locked.
+    // SAFETY: the function is one of ours, which stores to atomics and so may run in a child of any process.
     match unsafe { libc::pthread_atfork(None, None, Some(child)) } {
-        0 => Ok(()),
-        code => {
-            DONE.store(false, Ordering::Relaxed);
-            Err(io::Error::from_raw_os_error(code))
+        0 => {
+            DONE.store(true, Ordering::Release);
+            Ok(())
         }
+        code => Err(io::Error::from_raw_os_error(code)),
     }
 }
 
