@@ -1,24 +1,31 @@
-//! The routines for x86-64, in the System V calling convention on every operating system.
+//! The routines for x86-64.
 //!
-//! Register use, the same in all routines:
+//! A copy is a function in the System V calling convention on every operating system, and a leaf. A routine for a single
+//! access has a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece
+//! of inline assembly, which names no symbol: that may be inlined into other crates.
 //!
-//! | register | holds |
-//! |---|---|
-//! | `rdi` | where to store (a copy), or the view's side (everything else) |
-//! | `rsi` | where to load from (a copy), or the operand |
-//! | `rdx` | bytes to copy, or the second operand |
-//! | `r8`, `r9` | first byte and end of the view's side: the handler compares the fault's address with them, and moves the end to it |
-//! | `rax` | afterwards: the bytes that a copy left, or the value |
-//! | `rdx` | afterwards: 0 when a single access was made, 1 when it was not |
+//! | register | in a copy | in a single access |
+//! |---|---|---|
+//! | `rdi` | where to store | |
+//! | `rsi` | where to load from | the operand |
+//! | `rdx` | bytes to copy | the second operand |
+//! | `rcx` | the table that the routine stands in | |
+//! | `r8` | first byte of the view's side | the same, so where to load from or to store |
+//! | `r9` | end of the view's side | set by the routine |
+//! | `rax` | afterwards: the bytes that were not copied | afterwards: the value |
+//! | `rdx` | | afterwards: 0 when the access was made, 1 when it was not |
+//!
+//! The handler compares the address of a fault with `r8` and `r9`, and moves `r9` to it.
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail, and one of many is left to the microcode (`rep movsb`), where that is known to be fast. The widest registers
 //! that the processor has do the moving. Those numbered from 16 up leave no upper halves behind that would have to be
 //! cleared for the SSE code of others.
 
-use super::Loaded;
+use super::super::Short;
 use super::regions::Region;
 use super::table::Routines;
+use std::arch::asm;
 use std::arch::x86_64::__cpuid;
 
 #[rustfmt::skip]
@@ -92,13 +99,12 @@ macro_rules! loop_registers {
     };
 }
 
-/// A routine that makes one access of the view's side.
+/// A routine that makes one access of the view's side, to `$bytes` bytes.
 #[rustfmt::skip]
 macro_rules! access {
     ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($line:expr),+) => {
         routine!($name:
-            "mov r8, rdi",
-            concat!("lea r9, [rdi + ", $bytes, "]"),
+            concat!("lea r9, [r8 + ", $bytes, "]"),
             at!($begin),
             $($line,)+
             at!($end),
@@ -146,7 +152,7 @@ routines! {{
         "xor eax, eax",
         "ret",
         "6:",
-        "cmp rdx, rcx",
+        "cmp rdx, [rcx + 8]",
         "jae 7f",
         "movups [rdi], xmm0",
         at!("copy.body.end"),
@@ -228,6 +234,16 @@ routines! {{
         "ret",
     )
 
+    // What a thread has in place of the copy and of everything else until it is prepared.
+    routine!("untried.copy":
+        "mov rax, -1",
+        "ret",
+    )
+    routine!("untried":
+        "mov rdx, -1",
+        "ret",
+    )
+
     // The copy in 32-byte registers (AVX).
     routine!("copy32":
         at!("copy32.body"),
@@ -279,7 +295,7 @@ routines! {{
         "ret",
         ".p2align 4",
         "8:",
-        "cmp rdx, rcx",
+        "cmp rdx, [rcx + 8]",
         "jae 9f",
         "vmovdqu [rdi], ymm0",
         at!("copy32.body.end"),
@@ -350,7 +366,7 @@ routines! {{
         "ret",
         ".p2align 4",
         "8:",
-        "cmp rdx, rcx",
+        "cmp rdx, [rcx + 8]",
         concat!("jae ", label!("rep")),
         "vmovdqu64 [rdi], zmm16",
         at!("copy64.body.end"),
@@ -372,51 +388,47 @@ routines! {{
         "ret",
     )
 
-    access!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr [rdi]")
-    access!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr [rdi]")
-    access!("load4", "load4.at", "load4.end", "4", "mov eax, [rdi]")
-    access!("load8", "load8.at", "load8.end", "8", "mov rax, [rdi]")
-    access!("store1", "store1.at", "store1.end", "1", "mov [rdi], sil")
-    access!("store2", "store2.at", "store2.end", "2", "mov [rdi], si")
-    access!("store4", "store4.at", "store4.end", "4", "mov [rdi], esi")
-    access!("store8", "store8.at", "store8.end", "8", "mov [rdi], rsi")
+    access!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr [r8]")
+    access!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr [r8]")
+    access!("load4", "load4.at", "load4.end", "4", "mov eax, [r8]")
+    access!("load8", "load8.at", "load8.end", "8", "mov rax, [r8]")
+    access!("store1", "store1.at", "store1.end", "1", "mov [r8], sil")
+    access!("store2", "store2.at", "store2.end", "2", "mov [r8], si")
+    access!("store4", "store4.at", "store4.end", "4", "mov [r8], esi")
+    access!("store8", "store8.at", "store8.end", "8", "mov [r8], rsi")
     // `rax`: what to compare with, and what was found.
     routine!("exchange4":
-        "mov r8, rdi",
-        "lea r9, [rdi + 4]",
+        "lea r9, [r8 + 4]",
         "mov eax, esi",
         at!("exchange4.at"),
-        "lock cmpxchg [rdi], edx",
+        "lock cmpxchg [r8], edx",
         at!("exchange4.end"),
         "xor edx, edx",
         "ret",
     )
     routine!("exchange8":
-        "mov r8, rdi",
-        "lea r9, [rdi + 8]",
+        "lea r9, [r8 + 8]",
         "mov rax, rsi",
         at!("exchange8.at"),
-        "lock cmpxchg [rdi], rdx",
+        "lock cmpxchg [r8], rdx",
         at!("exchange8.end"),
         "xor edx, edx",
         "ret",
     )
     routine!("add4":
-        "mov r8, rdi",
-        "lea r9, [rdi + 4]",
+        "lea r9, [r8 + 4]",
         "mov eax, esi",
         at!("add4.at"),
-        "lock xadd [rdi], eax",
+        "lock xadd [r8], eax",
         at!("add4.end"),
         "xor edx, edx",
         "ret",
     )
     routine!("add8":
-        "mov r8, rdi",
-        "lea r9, [rdi + 8]",
+        "lea r9, [r8 + 8]",
         "mov rax, rsi",
         at!("add8.at"),
-        "lock xadd [rdi], rax",
+        "lock xadd [r8], rax",
         at!("add8.end"),
         "xor edx, edx",
         "ret",
@@ -447,52 +459,61 @@ routines! {{
 /// Declares the routines to Rust.
 macro_rules! declarations {
     ($abi:literal) => {
-        // SAFETY: the block above defines these symbols with this calling convention and these arguments.
-        #[allow(improper_ctypes, reason = "the convention of 128-bit integers is settled on these systems")]
+        // SAFETY: the block above defines these symbols, the copies with this calling convention and these arguments. The
+        // others are called by inline assembly alone.
         unsafe extern $abi {
             #[link_name = symbol!("copy")]
-            fn copy16(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy16(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
             #[link_name = symbol!("copy32")]
-            fn copy32(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy32(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
             #[link_name = symbol!("copy64")]
-            fn copy64(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy64(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
+            #[link_name = symbol!("untried.copy")]
+            fn untried_copy(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
+            #[link_name = symbol!("untried")]
+            fn untried();
             #[link_name = symbol!("load1")]
-            fn load1(src: *const u8) -> Loaded;
+            fn load1();
             #[link_name = symbol!("load2")]
-            fn load2(src: *const u8) -> Loaded;
+            fn load2();
             #[link_name = symbol!("load4")]
-            fn load4(src: *const u8) -> Loaded;
+            fn load4();
             #[link_name = symbol!("load8")]
-            fn load8(src: *const u8) -> Loaded;
+            fn load8();
             #[link_name = symbol!("store1")]
-            fn store1(dst: *mut u8, value: u64) -> Loaded;
+            fn store1();
             #[link_name = symbol!("store2")]
-            fn store2(dst: *mut u8, value: u64) -> Loaded;
+            fn store2();
             #[link_name = symbol!("store4")]
-            fn store4(dst: *mut u8, value: u64) -> Loaded;
+            fn store4();
             #[link_name = symbol!("store8")]
-            fn store8(dst: *mut u8, value: u64) -> Loaded;
+            fn store8();
             #[link_name = symbol!("exchange4")]
-            fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange4();
             #[link_name = symbol!("exchange8")]
-            fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange8();
             #[link_name = symbol!("add4")]
-            fn add4(dst: *mut u8, value: u64) -> Loaded;
+            fn add4();
             #[link_name = symbol!("add8")]
-            fn add8(dst: *mut u8, value: u64) -> Loaded;
+            fn add8();
             #[link_name = symbol!("regions")]
             pub(super) static REGIONS: [Region; 21];
         }
 
-        /// Destination, source, length, the length from which `rep movsb` does it, the view's side and its end. Answers how
-        /// many bytes were not copied.
+        /// Destination, source, length, the table that the routine stands in, the view's side and its end. Answers how many
+        /// bytes were not copied.
         pub(super) type Copy =
-            unsafe extern $abi fn(*mut u8, *const u8, usize, usize, *const u8, *const u8) -> usize;
-        pub(super) type Load = unsafe extern $abi fn(*const u8) -> Loaded;
-        pub(super) type Store = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
-        /// Where, what has to be there, what to put in its place.
-        pub(super) type Exchange = unsafe extern $abi fn(*mut u8, u64, u64) -> Loaded;
-        pub(super) type Add = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
+            unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8, *const u8) -> usize;
+        /// The address of a routine for a single access.
+        pub(super) type Single = unsafe extern $abi fn();
     };
 }
 
@@ -504,6 +525,31 @@ declarations!("sysv64");
 
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
+
+/// What the copies take `many` for.
+const _: () = assert!(std::mem::offset_of!(Routines, many) == 8);
+
+/// For a thread that has not been prepared.
+pub(super) static UNTRIED: Routines = Routines {
+    copy: untried_copy,
+    many: usize::MAX,
+    load1: untried,
+    load2: untried,
+    load4: untried,
+    load8: untried,
+    acquire4: untried,
+    acquire8: untried,
+    store1: untried,
+    store2: untried,
+    store4: untried,
+    store8: untried,
+    release4: untried,
+    release8: untried,
+    exchange4: untried,
+    exchange8: untried,
+    add4: untried,
+    add8: untried,
+};
 
 /// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
 /// is that of every processor.
@@ -584,9 +630,79 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`], and the handler is installed; `routines` are for this processor.
+/// As [`super::read`] or [`super::write`]; `routines` are those of this thread.
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, routines.many, view, view.wrapping_add(len)) }
+    unsafe { (routines.copy)(dst, src, len, routines, view, view.wrapping_add(len)) }
+}
+
+// The blocks below push a return address, and so do not have the option `nostack`. They have none that says that they
+// touch no memory: the compiler moves no access of its own over them.
+
+/// Calls a routine that loads.
+///
+/// # Safety
+///
+/// As [`super::load`]; the routine is one of this thread's for loads.
+#[inline]
+pub(super) unsafe fn load(routine: Single, src: *const u8) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("r8") src,
+            out("r9") _,
+            out("rax") value,
+            out("rdx") left,
+        );
+    }
+    Short::or(value, left)
+}
+
+/// Calls a routine that stores.
+///
+/// # Safety
+///
+/// As [`super::store`]; the routine is one of this thread's for stores.
+#[inline]
+pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
+    let left;
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("r8") dst,
+            in("rsi") value,
+            out("r9") _,
+            out("rdx") left,
+        );
+    }
+    Short::or((), left)
+}
+
+/// Calls a routine that stores and answers what was there before.
+///
+/// # Safety
+///
+/// As [`super::store`]; the routine is one of this thread's for such accesses.
+#[inline]
+pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("r8") dst,
+            in("rsi") first,
+            inout("rdx") second => left,
+            out("r9") _,
+            out("rax") value,
+        );
+    }
+    Short::or(value, left)
 }
