@@ -26,9 +26,10 @@ impl View<Shared> {
         let from = self.aligned::<T>(offset)?.cast_const();
         // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
         // address is aligned.
-        match unsafe { fault::try_load_acquire(from) } {
-            Ok(value) if self.mapping().exchanged().is_none() => Ok(value),
-            first => self.load_acquire_on(from, offset, first.err()),
+        match unsafe { fault::try_load_acquire(from, 0) } {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            Ok(_) => self.load_acquire_on(from, offset, None),
+            Err(short) => self.load_acquire_on(from, offset, Some(short)),
         }
     }
 
@@ -88,7 +89,7 @@ impl View<Shared> {
     #[inline(never)]
     fn load_acquire_on<T: AtomicScalar>(&self, from: *const u8, offset: usize, short: Option<Short>) -> io::Result<T> {
         // SAFETY: as in the attempt.
-        let attempt = || unsafe { fault::try_load_acquire(from) };
+        let attempt = || unsafe { fault::try_load_acquire(from, 0) };
         let first = short.map(|short| fault::atomic_on(short, attempt));
         self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
             .map_err(|stop| stop.into_error(offset))
@@ -132,14 +133,13 @@ impl View<Shared> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;
         let attempt = move || attempt(to);
-        let first = match self.mapping().exchanged() {
-            None => match attempt() {
-                Ok(value) if self.mapping().exchanged().is_none() => return Ok(value),
-                first => Some(first),
-            },
-            Some(_) => None,
-        };
-        self.once_between_turns(to, first, attempt).map_err(|stop| stop.into_error(offset))
+        if !self.mapping().never_exchanged() {
+            return self.once_on(offset, None, attempt);
+        }
+        match attempt() {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            first => self.once_on(offset, Some(first), attempt),
+        }
     }
 
     /// What is left to do when pages of the mapping have been exchanged, or a first attempt, which was made before any was, has
@@ -148,19 +148,24 @@ impl View<Shared> {
     /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
     #[cold]
     #[inline(never)]
-    fn once_between_turns<T>(
+    fn once_on<T>(
         &self,
-        to: *mut u8,
+        offset: usize,
         first: Option<Result<T, Short>>,
         attempt: impl Fn() -> Result<T, Short>,
-    ) -> Result<T, Stop> {
+    ) -> io::Result<T> {
+        let at = self.as_ptr().addr() + offset;
         // An aligned number lies in one page.
-        let turn = || self.mapping().exchanged().map_or(Some(0), |lent| lent.turn(lent.extent().page_at(to.addr())));
+        let turn = || self.mapping().exchanged().map_or(Some(0), |lent| lent.turn(lent.extent().page_at(at)));
         let before = if first.is_some() { Some(0) } else { turn() };
-        if before.is_none() {
-            return Err(Stop::lost(0));
+        let answer = match before {
+            None => Err(Stop::lost(0)),
+            Some(_) => first.unwrap_or_else(&attempt).or_else(|short| fault::atomic_on(short, attempt)),
+        };
+        match answer {
+            Ok(_) if turn() != before => Err(Stop::lost(0)),
+            answer => answer,
         }
-        let value = first.unwrap_or_else(&attempt).or_else(|short| fault::atomic_on(short, attempt))?;
-        if turn() == before { Ok(value) } else { Err(Stop::lost(0)) }
+        .map_err(|stop| stop.into_error(offset))
     }
 }

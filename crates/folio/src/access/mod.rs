@@ -68,11 +68,11 @@ impl<A: Access> View<A> {
     #[inline]
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
         range::check(offset, size_of::<T>(), self.len())?;
-        let from = self.as_ptr().wrapping_add(offset);
         // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
-        match unsafe { T::try_load(from) } {
-            Ok(value) if self.mapping().exchanged().is_none() => Ok(value),
-            first => self.load_on(offset, first.err()),
+        match unsafe { T::try_load(self.as_ptr(), offset) } {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            Ok(_) => self.load_on(offset, None),
+            Err(short) => self.load_on(offset, Some(short)),
         }
     }
 
@@ -112,8 +112,9 @@ impl<A: Access> View<A> {
         // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
         // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
         match unsafe { fault::try_read(from, to, len) } {
-            Ok(()) if self.mapping().exchanged().is_none() => Ok(()),
-            first => self.copy_out_on(buf, offset, first.err()),
+            Ok(()) if self.mapping().never_exchanged() => Ok(()),
+            Ok(()) => self.copy_out_on(buf, offset, None),
+            Err(short) => self.copy_out_on(buf, offset, Some(short)),
         }
     }
 
@@ -158,14 +159,15 @@ impl<A: Access> View<A> {
     fn written(
         &self,
         attempt: impl FnOnce() -> Result<(), Short>,
-        rest: impl FnOnce(Option<Short>) -> io::Result<()>,
+        rest: impl Fn(Option<Short>) -> io::Result<()>,
     ) -> io::Result<()> {
-        if self.mapping().exchanged().is_some() {
+        if !self.mapping().never_exchanged() {
             return rest(None);
         }
         match attempt() {
-            Ok(()) if self.mapping().exchanged().is_none() => Ok(()),
-            first => rest(first.err()),
+            Ok(()) if self.mapping().never_exchanged() => Ok(()),
+            Ok(()) => rest(None),
+            Err(short) => rest(Some(short)),
         }
     }
 

@@ -20,10 +20,12 @@ pub(super) mod sealed {
     use crate::fault::AtomicWord;
 
     pub trait Sealed: Sized + Copy {
+        /// Loads the number `offset` bytes behind `base`.
+        ///
         /// # Safety
         ///
         /// As [`crate::fault::try_read`], for the bytes of the number.
-        unsafe fn try_load(src: *const u8) -> Result<Self, Short>;
+        unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short>;
 
         /// # Safety
         ///
@@ -35,7 +37,7 @@ pub(super) mod sealed {
         /// As [`try_load`](Self::try_load).
         unsafe fn load(src: *const u8) -> Result<Self, Stop> {
             // SAFETY: the same obligations, passed on.
-            unsafe { Self::try_load(src) }.or_else(|short| {
+            unsafe { Self::try_load(src, 0) }.or_else(|short| {
                 // SAFETY: the same obligations, passed on.
                 unsafe { Self::load_on(src, short) }
             })
@@ -74,9 +76,9 @@ macro_rules! words {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn try_load(src: *const u8) -> Result<Self, Short> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
                 // SAFETY: the same obligations, passed on.
-                let word = unsafe { fault::try_load::<$word>(src) }?;
+                let word = unsafe { fault::try_load::<$word>(base, offset) }?;
                 Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
             }
             unsafe fn load_on(src: *const u8, short: Short) -> Result<Self, Stop> {
@@ -110,10 +112,10 @@ macro_rules! wide {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn try_load(src: *const u8) -> Result<Self, Short> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
                 let mut bytes = [0; size_of::<Self>()];
                 // SAFETY: passed on; the array is ours and as long as the number.
-                unsafe { fault::try_read(src, bytes.as_mut_ptr(), bytes.len()) }?;
+                unsafe { fault::try_read(base.wrapping_add(offset), bytes.as_mut_ptr(), bytes.len()) }?;
                 Ok(Self::from_ne_bytes(bytes))
             }
             unsafe fn load_on(src: *const u8, _: Short) -> Result<Self, Stop> {

@@ -249,15 +249,15 @@ pub(crate) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
     unsafe { way::try_write(dst, src, len) }
 }
 
-/// Tries to load the word at `src`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+/// Tries to load the word `offset` bytes behind `base`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
 ///
 /// # Safety
 ///
 /// As [`try_read`], for the bytes of the word.
 #[inline]
-pub(crate) unsafe fn try_load<W: Word>(src: *const u8) -> Result<W, Short> {
+pub(crate) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { way::try_load(src) }
+    unsafe { way::try_load(base, offset) }
 }
 
 /// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
@@ -271,15 +271,15 @@ pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
     unsafe { way::try_store(dst, value) }
 }
 
-/// Tries to load the word at `src`: what others wrote before they released this value is seen by what comes after.
+/// Tries to load the word `offset` bytes behind `base`: what others wrote before they released this value is seen by what comes after.
 ///
 /// # Safety
 ///
-/// As [`try_read`], for the bytes of the word; `src` is aligned to its width.
+/// As [`try_read`], for the bytes of the word, which is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { way::try_load_acquire(src) }
+    unsafe { way::try_load_acquire(base, offset) }
 }
 
 /// Tries to store a word at `dst`: what comes before is seen by others that acquire this value.
@@ -336,7 +336,7 @@ pub(crate) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, short: S
     unsafe { way::write_on(dst, src, len, short) }
 }
 
-/// Goes on where [`try_load`] fell short, with the same arguments.
+/// Goes on where [`try_load`] of the word at `src` fell short.
 ///
 /// # Safety
 ///

@@ -231,7 +231,7 @@ fn kernel_copies_stop_at_the_first_lost_byte_and_touch_nothing_else() {
 
 unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { super::try_load(src) }.or_else(|short| {
+    unsafe { super::try_load(src, 0) }.or_else(|short| {
         // SAFETY: the same obligations, passed on.
         unsafe { super::load_on(src, short) }
     })
@@ -247,7 +247,7 @@ unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
 
 unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    atomic(|| unsafe { super::try_load_acquire(src) })
+    atomic(|| unsafe { super::try_load_acquire(src, 0) })
 }
 
 unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {

@@ -4,15 +4,18 @@
 //! a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece of inline
 //! assembly, which names no symbol: that may be inlined into other crates.
 //!
-//! | register | in a copy | in a single access |
-//! |---|---|---|
-//! | `x0` | where to store | |
-//! | `x1` | where to load from | the operand |
-//! | `x2` | bytes to copy | the second operand |
-//! | `x3` | first byte of the view's side | the same, so where to load from or to store |
-//! | `x4` | end of the view's side | set by the routine |
-//! | `x0` | afterwards: the bytes that were not copied | afterwards: the value |
-//! | `x1` | | afterwards: 0 when the access was made, 1 when it was not |
+//! | register | in a copy | in a load | in another single access |
+//! |---|---|---|---|
+//! | `x0` | where to store | an address | |
+//! | `x1` | where to load from | how far behind it to load from | the operand |
+//! | `x2` | bytes to copy | | the second operand |
+//! | `x3` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
+//! | `x4` | end of the view's side | set by the routine to the same | set by the routine to the same |
+//! | `x0` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
+//! | `x1` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
+//!
+//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
+//! another, each addition counts.
 //!
 //! The handler compares the address of a fault with `x3` and `x4`, and moves `x4` to it. Besides these, a single access
 //! changes `x5` to `x7`.
@@ -29,13 +32,30 @@ use std::arch::asm;
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "hint #34" }; }
 
-/// A routine that makes one access of the view's side.
-macro_rules! access {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($line:expr),+) => {
+/// A routine that loads `$bytes` bytes from the view's side.
+#[rustfmt::skip]
+macro_rules! load {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
+        routine!($name:
+            "add x3, x0, x1",
+            concat!("add x4, x3, #", $bytes),
+            at!($begin),
+            $load,
+            at!($end),
+            "mov x1, #0",
+            "ret",
+        )
+    };
+}
+
+/// A routine that stores `$bytes` bytes to the view's side.
+#[rustfmt::skip]
+macro_rules! store {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $store:literal) => {
         routine!($name:
             concat!("add x4, x3, #", $bytes),
             at!($begin),
-            $($line,)+
+            $store,
             at!($end),
             "mov x1, #0",
             "ret",
@@ -263,18 +283,18 @@ routines! {{
         "ret",
     )
 
-    access!("load1", "load1.at", "load1.end", "1", "ldrb w0, [x3]")
-    access!("load2", "load2.at", "load2.end", "2", "ldrh w0, [x3]")
-    access!("load4", "load4.at", "load4.end", "4", "ldr w0, [x3]")
-    access!("load8", "load8.at", "load8.end", "8", "ldr x0, [x3]")
-    access!("acquire4", "acquire4.at", "acquire4.end", "4", "ldar w0, [x3]")
-    access!("acquire8", "acquire8.at", "acquire8.end", "8", "ldar x0, [x3]")
-    access!("store1", "store1.at", "store1.end", "1", "strb w1, [x3]")
-    access!("store2", "store2.at", "store2.end", "2", "strh w1, [x3]")
-    access!("store4", "store4.at", "store4.end", "4", "str w1, [x3]")
-    access!("store8", "store8.at", "store8.end", "8", "str x1, [x3]")
-    access!("release4", "release4.at", "release4.end", "4", "stlr w1, [x3]")
-    access!("release8", "release8.at", "release8.end", "8", "stlr x1, [x3]")
+    load!("load1", "load1.at", "load1.end", "1", "ldrb w0, [x0, x1]")
+    load!("load2", "load2.at", "load2.end", "2", "ldrh w0, [x0, x1]")
+    load!("load4", "load4.at", "load4.end", "4", "ldr w0, [x0, x1]")
+    load!("load8", "load8.at", "load8.end", "8", "ldr x0, [x0, x1]")
+    load!("acquire4", "acquire4.at", "acquire4.end", "4", "ldar w0, [x3]")
+    load!("acquire8", "acquire8.at", "acquire8.end", "8", "ldar x0, [x3]")
+    store!("store1", "store1.at", "store1.end", "1", "strb w1, [x3]")
+    store!("store2", "store2.at", "store2.end", "2", "strh w1, [x3]")
+    store!("store4", "store4.at", "store4.end", "4", "str w1, [x3]")
+    store!("store8", "store8.at", "store8.end", "8", "str x1, [x3]")
+    store!("release4", "release4.at", "release4.end", "4", "stlr w1, [x3]")
+    store!("release8", "release8.at", "release8.end", "8", "stlr x1, [x3]")
     exchange!("exchange4", "exchange4.at", "exchange4.end", "4", "w")
     exchange!("exchange8", "exchange8.at", "exchange8.end", "8", "x")
     add!("add4", "add4.at", "add4.end", "4", "w")
@@ -417,7 +437,7 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`]; `routines` are those of this thread.
+/// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
@@ -430,19 +450,19 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
 ///
 /// # Safety
 ///
-/// As [`super::load`]; the routine is one of this thread's for loads.
+/// As [`super::try_load`]; the routine is one of this thread's for loads.
 #[inline]
-pub(super) unsafe fn load(routine: Single, src: *const u8) -> Result<u64, Short> {
+pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
     let (value, left);
     // SAFETY: passed on; the routine changes these registers only.
     unsafe {
         asm!(
             "blr {routine}",
             routine = in(reg) routine,
-            in("x3") src,
+            inout("x0") base => value,
+            inout("x1") offset => left,
+            out("x3") _,
             out("x4") _,
-            out("x0") value,
-            out("x1") left,
             out("x30") _,
         );
     }
@@ -453,7 +473,7 @@ pub(super) unsafe fn load(routine: Single, src: *const u8) -> Result<u64, Short>
 ///
 /// # Safety
 ///
-/// As [`super::store`]; the routine is one of this thread's for stores.
+/// As [`super::try_store`]; the routine is one of this thread's for stores.
 #[inline]
 pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
     let left;
@@ -475,7 +495,7 @@ pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<
 ///
 /// # Safety
 ///
-/// As [`super::store`]; the routine is one of this thread's for such accesses.
+/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
 #[inline]
 pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
     let (value, left);

@@ -57,7 +57,7 @@ pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
 ///
 /// As [`super::try_load`].
 #[inline]
-pub(super) unsafe fn try_load<W: Word>(src: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
     let routines = prepare::routines();
     let routine = match W::WIDTH {
         1 => routines.load1,
@@ -66,7 +66,7 @@ pub(super) unsafe fn try_load<W: Word>(src: *const u8) -> Result<W, Short> {
         _ => routines.load8,
     };
     // SAFETY: passed on; the routine is this thread's for loads of this width.
-    unsafe { machine::load(routine, src) }.map(W::narrow)
+    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
 }
 
 /// See [`super::try_store`].
@@ -93,11 +93,11 @@ pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 ///
 /// As [`super::try_load_acquire`].
 #[inline]
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
     let routines = prepare::routines();
     let routine = if W::WIDTH == 4 { routines.acquire4 } else { routines.acquire8 };
     // SAFETY: passed on; the routine is this thread's for loads of this width.
-    unsafe { machine::load(routine, src) }.map(W::narrow)
+    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
 }
 
 /// See [`super::try_store_release`].
@@ -194,7 +194,7 @@ pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut shor
 #[inline(never)]
 pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    match insist(short, || unsafe { try_load(src) })? {
+    match insist(short, || unsafe { try_load(src, 0) })? {
         Insisted::Done(value) => Ok(value),
         Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
         Insisted::Lost => {

@@ -92,7 +92,7 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
     thread::spawn(|| {
         let word = 7_u64;
         // SAFETY: a word of ours.
-        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast(), 0) };
         assert_eq!(loaded, Err(Short::UNTRIED));
         let mut copy = 0_u64;
         // SAFETY: words of ours.
@@ -100,7 +100,7 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
         assert_eq!((copied, copy), (Err(Short::UNTRIED), 0));
         prepare::prepare().unwrap();
         // SAFETY: as in the call above.
-        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast(), 0) };
         assert_eq!(loaded, Ok(7));
         prepare_thread().unwrap();
     })
@@ -113,7 +113,7 @@ fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
     let routines = prepare::prepare().unwrap().unwrap();
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
-    assert_eq!(unsafe { machine::load(routines.load8, arena.at(arena.lost.0)) }.unwrap_err().left(), 1);
+    assert_eq!(unsafe { machine::load(routines.load8, arena.at(0), arena.lost.0) }.unwrap_err().left(), 1);
     // SAFETY: as in the call above.
     assert_eq!(unsafe { machine::store(routines.store8, arena.at(arena.lost.0), 1) }.unwrap_err().left(), 1);
 }

@@ -4,16 +4,19 @@
 //! access has a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece
 //! of inline assembly, which names no symbol: that may be inlined into other crates.
 //!
-//! | register | in a copy | in a single access |
-//! |---|---|---|
-//! | `rdi` | where to store | |
-//! | `rsi` | where to load from | the operand |
-//! | `rdx` | bytes to copy | the second operand |
-//! | `rcx` | the table that the routine stands in | |
-//! | `r8` | first byte of the view's side | the same, so where to load from or to store |
-//! | `r9` | end of the view's side | set by the routine |
-//! | `rax` | afterwards: the bytes that were not copied | afterwards: the value |
-//! | `rdx` | | afterwards: 0 when the access was made, 1 when it was not |
+//! | register | in a copy | in a load | in another single access |
+//! |---|---|---|---|
+//! | `rdi` | where to store | an address | |
+//! | `rsi` | where to load from | how far behind it to load from | the operand |
+//! | `rdx` | bytes to copy | | the second operand |
+//! | `rcx` | the table that the routine stands in | | |
+//! | `r8` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
+//! | `r9` | end of the view's side | set by the routine to the same | set by the routine to the same |
+//! | `rax` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
+//! | `rdx` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
+//!
+//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
+//! another, each addition counts.
 //!
 //! The handler compares the address of a fault with `r8` and `r9`, and moves `r9` to it.
 //!
@@ -99,14 +102,31 @@ macro_rules! loop_registers {
     };
 }
 
-/// A routine that makes one access of the view's side, to `$bytes` bytes.
+/// A routine that loads `$bytes` bytes from the view's side.
 #[rustfmt::skip]
-macro_rules! access {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($line:expr),+) => {
+macro_rules! load {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
         routine!($name:
+            "lea r8, [rdi + rsi]",
             concat!("lea r9, [r8 + ", $bytes, "]"),
             at!($begin),
-            $($line,)+
+            concat!($load, " [rdi + rsi]"),
+            at!($end),
+            "xor edx, edx",
+            "ret",
+        )
+    };
+}
+
+/// A routine that makes another access of the view's side, to `$bytes` bytes.
+#[rustfmt::skip]
+macro_rules! access {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($before:literal,)? => $access:literal) => {
+        routine!($name:
+            concat!("lea r9, [r8 + ", $bytes, "]"),
+            $($before,)?
+            at!($begin),
+            $access,
             at!($end),
             "xor edx, edx",
             "ret",
@@ -388,51 +408,19 @@ routines! {{
         "ret",
     )
 
-    access!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr [r8]")
-    access!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr [r8]")
-    access!("load4", "load4.at", "load4.end", "4", "mov eax, [r8]")
-    access!("load8", "load8.at", "load8.end", "8", "mov rax, [r8]")
-    access!("store1", "store1.at", "store1.end", "1", "mov [r8], sil")
-    access!("store2", "store2.at", "store2.end", "2", "mov [r8], si")
-    access!("store4", "store4.at", "store4.end", "4", "mov [r8], esi")
-    access!("store8", "store8.at", "store8.end", "8", "mov [r8], rsi")
+    load!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr")
+    load!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr")
+    load!("load4", "load4.at", "load4.end", "4", "mov eax,")
+    load!("load8", "load8.at", "load8.end", "8", "mov rax,")
+    access!("store1", "store1.at", "store1.end", "1", => "mov [r8], sil")
+    access!("store2", "store2.at", "store2.end", "2", => "mov [r8], si")
+    access!("store4", "store4.at", "store4.end", "4", => "mov [r8], esi")
+    access!("store8", "store8.at", "store8.end", "8", => "mov [r8], rsi")
     // `rax`: what to compare with, and what was found.
-    routine!("exchange4":
-        "lea r9, [r8 + 4]",
-        "mov eax, esi",
-        at!("exchange4.at"),
-        "lock cmpxchg [r8], edx",
-        at!("exchange4.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("exchange8":
-        "lea r9, [r8 + 8]",
-        "mov rax, rsi",
-        at!("exchange8.at"),
-        "lock cmpxchg [r8], rdx",
-        at!("exchange8.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("add4":
-        "lea r9, [r8 + 4]",
-        "mov eax, esi",
-        at!("add4.at"),
-        "lock xadd [r8], eax",
-        at!("add4.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("add8":
-        "lea r9, [r8 + 8]",
-        "mov rax, rsi",
-        at!("add8.at"),
-        "lock xadd [r8], rax",
-        at!("add8.end"),
-        "xor edx, edx",
-        "ret",
-    )
+    access!("exchange4", "exchange4.at", "exchange4.end", "4", "mov eax, esi", => "lock cmpxchg [r8], edx")
+    access!("exchange8", "exchange8.at", "exchange8.end", "8", "mov rax, rsi", => "lock cmpxchg [r8], rdx")
+    access!("add4", "add4.at", "add4.end", "4", "mov eax, esi", => "lock xadd [r8], eax")
+    access!("add8", "add8.at", "add8.end", "8", "mov rax, rsi", => "lock xadd [r8], rax")
 } {
     region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
@@ -630,7 +618,7 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`]; `routines` are those of this thread.
+/// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
@@ -644,16 +632,18 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
 ///
 /// # Safety
 ///
-/// As [`super::load`]; the routine is one of this thread's for loads.
+/// As [`super::try_load`]; the routine is one of this thread's for loads.
 #[inline]
-pub(super) unsafe fn load(routine: Single, src: *const u8) -> Result<u64, Short> {
+pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
     let (value, left);
     // SAFETY: passed on; the routine changes these registers only.
     unsafe {
         asm!(
             "call {routine}",
             routine = in(reg) routine,
-            in("r8") src,
+            in("rdi") base,
+            in("rsi") offset,
+            out("r8") _,
             out("r9") _,
             out("rax") value,
             out("rdx") left,
@@ -666,7 +656,7 @@ pub(super) unsafe fn load(routine: Single, src: *const u8) -> Result<u64, Short>
 ///
 /// # Safety
 ///
-/// As [`super::store`]; the routine is one of this thread's for stores.
+/// As [`super::try_store`]; the routine is one of this thread's for stores.
 #[inline]
 pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
     let left;
@@ -688,7 +678,7 @@ pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<
 ///
 /// # Safety
 ///
-/// As [`super::store`]; the routine is one of this thread's for such accesses.
+/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
 #[inline]
 pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
     let (value, left);
