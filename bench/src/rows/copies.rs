@@ -8,7 +8,8 @@ use folio::{MmapViewSync, Protection};
 use std::hint::black_box;
 use std::ptr;
 
-/// The part of the mapping that short copies are from or to: what fits the second cache of most processors.
+/// The parts of the mapping that short copies are from or to: what fits the first cache of most processors, and the second.
+const SMALL: usize = 16 * KIB;
 const PART: usize = 256 * KIB;
 
 pub(crate) fn run(table: &mut Table) -> Result<()> {
@@ -20,8 +21,13 @@ pub(crate) fn run(table: &mut Table) -> Result<()> {
     table.group("copies", "copy_nonoverlapping");
     for (kind, write) in [("read_exact_at", false), ("write_all_at", true)] {
         for len in [8, 16, 32, 64, 128, 256] {
-            for (how, offsets) in [("in order", in_order(PART, len)), ("at random", places(PART))] {
-                let name = format!("{kind}, {}, {how} in {}", size(len), size(PART));
+            let ways = [
+                ("in order", PART, in_order(PART, len)),
+                ("at random", SMALL, places(SMALL)),
+                ("at random", PART, places(PART)),
+            ];
+            for (how, part, offsets) in ways {
+                let name = format!("{kind}, {}, {how} in {}", size(len), size(part));
                 row(table, &name, &view, raw, &offsets, &mut buffer.bytes()[..len], write, 1.2);
             }
         }

@@ -95,7 +95,7 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
         let loaded = unsafe { super::try_load::<u64>((&raw const word).cast(), 0) };
         assert_eq!(loaded, Err(Short::UNTRIED));
         let mut copy = 0_u64;
-        // SAFETY: words of ours.
+        // SAFETY: two words of ours, of eight bytes each.
         let copied = unsafe { super::try_read((&raw const word).cast(), (&raw mut copy).cast(), 8) };
         assert_eq!((copied, copy), (Err(Short::UNTRIED), 0));
         prepare::prepare().unwrap();
