@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{minimal, report, rules};
+use crate::{bench, minimal, report, rules};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -29,6 +29,8 @@ pub(crate) enum Step {
     Release,
     /// The example that shows the library at work
     Tour,
+    /// The benchmarks: formatting, lints, and every row once, for its result
+    Bench,
     /// Types and lints on an Apple system
     CheckApple,
     /// Types and lints on a BSD
@@ -115,6 +117,11 @@ impl Step {
                 execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
             }
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
+            Step::Bench => {
+                component("rustfmt")?;
+                component("clippy")?;
+                bench::check()
+            }
             Step::CheckApple => foreign::lint("aarch64-apple-darwin", Scope::Everything),
             Step::CheckFreebsd => foreign::lint("x86_64-unknown-freebsd", Scope::Everything),
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Everything),

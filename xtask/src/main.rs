@@ -1,6 +1,7 @@
 //! The project's own commands, run as `cargo xtask COMMAND`:
 //!
 //! - `ci`: everything that is checked on every change, as named steps;
+//! - `bench`: the table of how fast it is;
 //! - `sanitize`: the library's tests under ThreadSanitizer and AddressSanitizer;
 //! - `cross`: the library's tests on other platforms, or as much of them as this machine can do.
 //!
@@ -8,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod cross;
 mod foreign;
@@ -38,6 +40,12 @@ enum Command {
         #[arg(value_name = "STEP")]
         steps: Vec<ci::Step>,
     },
+    /// Measure how fast the library is, beside what programs use today
+    Bench {
+        /// `--quick` (check every row and run it once), and filters: the rows whose group or name contains one
+        #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the library's tests under a sanitizer, and show that it would have reported a defect
     Sanitize {
         /// The sanitizers to use (both, if none is named)
@@ -58,6 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Ci { steps } => ci::run(&steps),
+        Command::Bench { arguments } => bench::run(&arguments),
         Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
         Command::Cross { targets, list } => cross::run(&targets, list),
     };

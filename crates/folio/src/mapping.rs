@@ -8,7 +8,7 @@ use crate::range::pages_around;
 use crate::sys;
 use std::io;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
@@ -63,6 +63,9 @@ pub(crate) struct Mapping {
     /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
     /// place when this value moves.
     lent: OnceLock<Box<Lent>>,
+    /// **[M4]** Points to how many exchanges of pages `lent` has seen, which lives as long as this value, or to
+    /// [`NO_EXCHANGE`] as long as there is none. So one look says whether a page has ever been exchanged.
+    turns: AtomicPtr<AtomicUsize>,
     /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file.
     flushes: Arc<Flushes>,
 }
@@ -72,6 +75,9 @@ unsafe impl Send for Mapping {}
 // SAFETY: `&Mapping` gives no access to the bytes, only addresses; the fields change through `&mut self` or are
 // synchronised themselves (`OnceLock`).
 unsafe impl Sync for Mapping {}
+
+/// Of a mapping that has lent nothing.
+static NO_EXCHANGE: AtomicUsize = AtomicUsize::new(0);
 
 /// What [`Mapping::new`] needs to know.
 #[derive(Debug)]
@@ -126,6 +132,7 @@ impl Mapping {
             file_offset: parts.file_offset,
             watch: None,
             lent: OnceLock::new(),
+            turns: AtomicPtr::new((&raw const NO_EXCHANGE).cast_mut()),
             flushes: Arc::default(),
         }
     }
@@ -184,7 +191,17 @@ impl Mapping {
         }
         let aside = if self.private { Aside::Moved } else { Aside::Doubled };
         let lent = self.new_lent(aside)?;
-        Ok(Some(self.lent.get_or_init(|| lent)))
+        Ok(Some(self.set_lent(lent)))
+    }
+
+    /// Has `lent` be the one, unless another thread was faster.
+    fn set_lent(&self, lent: Box<Lent>) -> &Lent {
+        self.lent.get_or_init(|| {
+            // Before anybody can get at `lent`, and so before a page is exchanged. The exchange puts a barrier on every thread in
+            // between, which makes this seen as well as the number that it points to.
+            self.turns.store((&raw const *lent.turns()).cast_mut(), Ordering::Release);
+            lent
+        })
     }
 
     fn new_lent(&self, aside: Aside) -> io::Result<Box<Lent>> {
@@ -203,7 +220,7 @@ impl Mapping {
                 ));
             }
             let lent = self.new_lent(Aside::Dropped)?;
-            self.lent.get_or_init(|| lent);
+            self.set_lent(lent);
             self.watch();
         }
         Ok(self)
@@ -215,8 +232,16 @@ impl Mapping {
         self.watch = self.lent.get().map(|lent| unsafe { Watch::new(lent) });
     }
 
-    /// The pages of this mapping, if any of them has ever been exchanged: if so, access has to look whether it was disturbed.
+    /// Whether no page of this mapping has ever been exchanged. If so, whatever was done to them before was done to what is
+    /// mapped there; if not, access has to look whether it was disturbed.
     #[inline]
+    pub(crate) fn never_exchanged(&self) -> bool {
+        let turns = self.turns.load(Ordering::Acquire);
+        // SAFETY: it points to a number that lives as long as this value [M4].
+        unsafe { &*turns }.load(Ordering::Acquire) == 0
+    }
+
+    /// The pages of this mapping, if any of them has ever been exchanged.
     pub(crate) fn exchanged(&self) -> Option<&Lent> {
         self.lent.get().map(|lent| &**lent).filter(|lent| !lent.never_exchanged())
     }

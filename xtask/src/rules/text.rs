@@ -47,7 +47,7 @@ pub(super) fn no_machine_is_named(files: &[File]) -> Vec<Violation> {
             for folder in FOLDERS.iter().filter(|folder| has_absolute(line, folder)) {
                 violations.push(file.violation(number, format!("{folder} is a folder of somebody's machine")));
             }
-            let lock = file.path == "Cargo.lock" && line == LOCK_SOURCE;
+            let lock = file.path.rsplit('/').next() == Some("Cargo.lock") && line == LOCK_SOURCE;
             for host in REGISTRIES.iter().filter(|host| !lock && line.contains(**host)) {
                 violations
                     .push(file.violation(number, format!("{host} is a registry: which one is for the user to say")));
@@ -116,7 +116,8 @@ mod tests {
         for host in REGISTRIES {
             assert_eq!(found(no_machine_is_named, &[("a.toml", &format!("url = \"https://{host}/x\""))]), ["a.toml:1"]);
         }
-        assert!(found(no_machine_is_named, &[("Cargo.lock", LOCK_SOURCE)]).is_empty());
+        assert!(found(no_machine_is_named, &[("Cargo.lock", LOCK_SOURCE), ("b/Cargo.lock", LOCK_SOURCE)]).is_empty());
+        assert_eq!(found(no_machine_is_named, &[("b/NotCargo.lock", LOCK_SOURCE)]).len(), 1);
         assert_eq!(found(no_machine_is_named, &[("Cargo.lock", &LOCK_SOURCE.replace("github", "mirror"))]).len(), 1);
         assert!(found(no_machine_is_named, &[("LICENSE-MIT", REGISTRIES[0])]).is_empty());
     }

@@ -2,7 +2,7 @@
 
 use super::AtomicScalar;
 use crate::error::invalid_input;
-use crate::fault::{self, Stop};
+use crate::fault::{self, Short, Stop};
 use crate::range;
 use crate::view::{Shared, View};
 use std::io;
@@ -24,12 +24,13 @@ impl View<Shared> {
     pub fn load_acquire<T: AtomicScalar>(&self, offset: usize) -> io::Result<T> {
         range::check(offset, size_of::<T>(), self.len())?;
         let from = self.aligned::<T>(offset)?.cast_const();
-        self.undisturbed(offset, size_of::<T>(), || {
-            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
-            // address is aligned.
-            unsafe { fault::load_acquire(from) }
-        })
-        .map_err(|stop| stop.into_error(offset))
+        // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
+        // address is aligned.
+        match unsafe { fault::try_load_acquire(from, 0) } {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            Ok(_) => self.load_acquire_on(from, offset, None),
+            Err(short) => self.load_acquire_on(from, offset, Some(short)),
+        }
     }
 
     /// Stores a `u32` or `u64`: what this thread wrote before is seen by whoever acquires this value.
@@ -41,10 +42,11 @@ impl View<Shared> {
     pub fn store_release<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<()> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;
-        self.writing(offset, size_of::<T>(), || {
+        self.written(
             // SAFETY: as in `load_acquire`; no safe code makes a reference to the bytes of a `Shared` view.
-            unsafe { fault::store_release(to, value) }
-        })
+            || unsafe { fault::try_store_release(to, value) },
+            |short| self.store_release_on(to, offset, value, short),
+        )
     }
 
     /// Stores `new` if `current` is there. `Ok` with what was there before: the exchange was made if that is `current`.
@@ -68,7 +70,7 @@ impl View<Shared> {
     #[inline]
     pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
-        self.once(offset, |to| unsafe { fault::compare_exchange(to, current, new) })
+        self.once(offset, move |to| unsafe { fault::try_compare_exchange(to, current, new) })
     }
 
     /// Adds `value`, wrapping around at the end of the number's range. `Ok` with what was there before. Acquires and releases.
@@ -80,7 +82,33 @@ impl View<Shared> {
     #[inline]
     pub fn fetch_add<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
-        self.once(offset, |to| unsafe { fault::fetch_add(to, value) })
+        self.once(offset, move |to| unsafe { fault::try_fetch_add(to, value) })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_acquire_on<T: AtomicScalar>(&self, from: *const u8, offset: usize, short: Option<Short>) -> io::Result<T> {
+        // SAFETY: as in the attempt.
+        let attempt = || unsafe { fault::try_load_acquire(from, 0) };
+        let first = short.map(|short| fault::atomic_on(short, attempt));
+        self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
+            .map_err(|stop| stop.into_error(offset))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_release_on<T: AtomicScalar>(
+        &self,
+        to: *mut u8,
+        offset: usize,
+        value: T,
+        short: Option<Short>,
+    ) -> io::Result<()> {
+        // SAFETY: as in the attempt.
+        let attempt = || unsafe { fault::try_store_release(to, value) };
+        let first = short.map(|short| fault::atomic_on(short, attempt));
+        self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
+            .map_err(|stop| stop.into_error(offset))
     }
 
     /// The address of a number whose range has been checked, which must be aligned.
@@ -94,20 +122,50 @@ impl View<Shared> {
         }
     }
 
-    /// Makes an access that cannot be repeated. `access` gets the address of a number inside the view, aligned, in a mapping
+    /// Makes an access that cannot be repeated. `attempt` gets the address of a number inside the view, aligned, in a mapping
     /// that can be written and lives as long as the view [V0][V1]; no safe code has a reference to it.
-    ///
-    /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
     #[inline]
-    fn once<T: AtomicScalar>(&self, offset: usize, access: impl FnOnce(*mut u8) -> Result<T, Stop>) -> io::Result<T> {
+    fn once<T: AtomicScalar>(
+        &self,
+        offset: usize,
+        attempt: impl Fn(*mut u8) -> Result<T, Short> + Copy,
+    ) -> io::Result<T> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;
+        let attempt = move || attempt(to);
+        if !self.mapping().never_exchanged() {
+            return self.once_on(offset, None, attempt);
+        }
+        match attempt() {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            first => self.once_on(offset, Some(first), attempt),
+        }
+    }
+
+    /// What is left to do when pages of the mapping have been exchanged, or a first attempt, which was made before any was, has
+    /// fallen short.
+    ///
+    /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
+    #[cold]
+    #[inline(never)]
+    fn once_on<T>(
+        &self,
+        offset: usize,
+        first: Option<Result<T, Short>>,
+        attempt: impl Fn() -> Result<T, Short>,
+    ) -> io::Result<T> {
+        let at = self.as_ptr().addr() + offset;
         // An aligned number lies in one page.
-        let turn = || self.mapping().exchanged().map_or(Some(0), |lent| lent.turn(lent.extent().page_at(to.addr())));
-        let answer = match turn() {
+        let turn = || self.mapping().exchanged().map_or(Some(0), |lent| lent.turn(lent.extent().page_at(at)));
+        let before = if first.is_some() { Some(0) } else { turn() };
+        let answer = match before {
             None => Err(Stop::lost(0)),
-            before => access(to).and_then(|value| if turn() == before { Ok(value) } else { Err(Stop::lost(0)) }),
+            Some(_) => first.unwrap_or_else(&attempt).or_else(|short| fault::atomic_on(short, attempt)),
         };
-        answer.map_err(|stop| stop.into_error(offset))
+        match answer {
+            Ok(_) if turn() != before => Err(Stop::lost(0)),
+            answer => answer,
+        }
+        .map_err(|stop| stop.into_error(offset))
     }
 }

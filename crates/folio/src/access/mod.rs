@@ -10,7 +10,7 @@ pub use scalar::{AtomicScalar, Scalar};
 
 use crate::error::read_only;
 use crate::fault::lent::Lent;
-use crate::fault::{self, Stop};
+use crate::fault::{self, Short, Stop};
 use crate::range;
 use crate::view::{Access, Exclusive, Shared, View};
 use std::io;
@@ -68,12 +68,12 @@ impl<A: Access> View<A> {
     #[inline]
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
         range::check(offset, size_of::<T>(), self.len())?;
-        let from = self.as_ptr().wrapping_add(offset);
-        self.undisturbed(offset, size_of::<T>(), || {
-            // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
-            unsafe { T::load(from) }
-        })
-        .map_err(|stop| stop.into_error(offset))
+        // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
+        match unsafe { T::try_load(self.as_ptr(), offset) } {
+            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            Ok(_) => self.load_on(offset, None),
+            Err(short) => self.load_on(offset, Some(short)),
+        }
     }
 
     /// A reader of the view's bytes from its start, by checked copies: [`Read`](io::Read) and [`Seek`](io::Seek).
@@ -108,19 +108,67 @@ impl<A: Access> View<A> {
     #[inline]
     fn copy_out(&self, buf: &mut [u8], offset: usize) -> Result<(), Stop> {
         debug_assert!(range::check(offset, buf.len(), self.len()).is_ok());
-        let from = self.as_ptr().wrapping_add(offset);
-        self.undisturbed(offset, buf.len(), || {
-            // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
-            // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
-            unsafe { fault::read(from, buf.as_mut_ptr(), buf.len()) }
-        })
+        let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
+        // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
+        // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
+        match unsafe { fault::try_read(from, to, len) } {
+            Ok(()) if self.mapping().never_exchanged() => Ok(()),
+            Ok(()) => self.copy_out_on(buf, offset, None),
+            Err(short) => self.copy_out_on(buf, offset, Some(short)),
+        }
     }
 
-    /// Runs an access that writes, after the checks that writing needs.
+    /// Copies into the view, after the checks that writing needs.
+    ///
+    /// # Safety
+    ///
+    /// Nobody has a reference to the bytes of the range, if the view has them and they can be written.
     #[inline]
-    fn writing(&self, offset: usize, len: usize, access: impl FnMut() -> Result<(), Stop>) -> io::Result<()> {
-        self.check_write(offset, len)?;
-        self.undisturbed(offset, len, access).map_err(|stop| stop.into_error(offset))
+    unsafe fn copy_in(&self, buf: &[u8], offset: usize) -> io::Result<()> {
+        self.check_write(offset, buf.len())?;
+        let to = self.start_ptr().wrapping_add(offset);
+        self.written(
+            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
+            // vouches for its bytes, and `buf` is borrowed.
+            || unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) },
+            |short| self.copy_in_on(buf, offset, short),
+        )
+    }
+
+    /// Stores a number, after the checks that writing needs.
+    ///
+    /// # Safety
+    ///
+    /// As [`copy_in`](Self::copy_in), for the bytes of the number.
+    #[inline]
+    unsafe fn put<T: Scalar>(&self, value: T, offset: usize) -> io::Result<()> {
+        self.check_write(offset, size_of::<T>())?;
+        let to = self.start_ptr().wrapping_add(offset);
+        self.written(
+            // SAFETY: as in `copy_in`, for the bytes of the number.
+            || unsafe { value.try_store(to) },
+            |short| self.put_on(value, offset, short),
+        )
+    }
+
+    /// Makes an attempt to write if no page was ever exchanged, and hands on what is left to do after it.
+    ///
+    /// It looks before the attempt as well as after it: what is written must not be written once more without need, for somebody
+    /// may have answered to it already.
+    #[inline]
+    fn written(
+        &self,
+        attempt: impl FnOnce() -> Result<(), Short>,
+        rest: impl Fn(Option<Short>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.mapping().never_exchanged() {
+            return rest(None);
+        }
+        match attempt() {
+            Ok(()) if self.mapping().never_exchanged() => Ok(()),
+            Ok(()) => rest(None),
+            Err(short) => rest(Some(short)),
+        }
     }
 
     /// The checks that writing needs.
@@ -131,38 +179,74 @@ impl<A: Access> View<A> {
         if len == 0 || self.protection().write() { Ok(()) } else { Err(read_only()) }
     }
 
-    /// Runs an access to a range of the view, again if a page of it was lost or came back under a closure meanwhile: what
-    /// stands in the place of a lost page is not the file's.
-    #[inline]
+    // What is left to do after the first attempt at an access, whose checks have been made: `short` says how it fell short.
+    // `None` says that a page of the mapping was exchanged before, or may have been while it was made.
+    //
+    // These take what the code around the attempt has in registers, so that it has nothing to put aside for them.
+
+    #[cold]
+    #[inline(never)]
+    fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Option<Short>) -> Result<(), Stop> {
+        let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
+        // SAFETY: as in the attempt.
+        let first = short.map(|short| unsafe { fault::read_on(from, to, len, short) });
+        // SAFETY: as in the attempt.
+        self.undisturbed(offset, len, first, || unsafe { fault::read(from, to, len) })
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_in_on(&self, buf: &[u8], offset: usize, short: Option<Short>) -> io::Result<()> {
+        let (from, to, len) = (buf.as_ptr(), self.start_ptr().wrapping_add(offset), buf.len());
+        // SAFETY: as in the attempt.
+        let first = short.map(|short| unsafe { fault::write_on(to, from, len, short) });
+        // SAFETY: as in the attempt.
+        self.undisturbed(offset, len, first, || unsafe { fault::write(to, from, len) })
+            .map_err(|stop| stop.into_error(offset))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn load_on<T: Scalar>(&self, offset: usize, short: Option<Short>) -> io::Result<T> {
+        let from = self.as_ptr().wrapping_add(offset);
+        // SAFETY: as in the attempt.
+        let first = short.map(|short| unsafe { T::load_on(from, short) });
+        // SAFETY: as in the attempt.
+        self.undisturbed(offset, size_of::<T>(), first, || unsafe { T::load(from) })
+            .map_err(|stop| stop.into_error(offset))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_on<T: Scalar>(&self, value: T, offset: usize, short: Option<Short>) -> io::Result<()> {
+        let to = self.start_ptr().wrapping_add(offset);
+        // SAFETY: as in the attempt.
+        let first = short.map(|short| unsafe { value.store_on(to, short) });
+        // SAFETY: as in the attempt.
+        self.undisturbed(offset, size_of::<T>(), first, || unsafe { value.store(to) })
+            .map_err(|stop| stop.into_error(offset))
+    }
+
+    /// Makes an access to a range of the view, if `first` is not the answer already, and again if a page of it was lost or came
+    /// back under a closure meanwhile: what stands in the place of a lost page is not the file's.
     fn undisturbed<R>(
         &self,
         offset: usize,
         len: usize,
-        mut access: impl FnMut() -> Result<R, Stop>,
+        first: Option<Result<R, Stop>>,
+        access: impl Fn() -> Result<R, Stop>,
     ) -> Result<R, Stop> {
-        match access() {
-            Ok(value) if self.mapping().exchanged().is_none() => Ok(value),
-            answer => self.disturbed(answer, offset, len, access),
-        }
-    }
-
-    /// What is left to do when an access has failed, or may have been disturbed.
-    #[cold]
-    #[inline(never)]
-    fn disturbed<R>(
-        &self,
-        answer: Result<R, Stop>,
-        offset: usize,
-        len: usize,
-        access: impl FnMut() -> Result<R, Stop>,
-    ) -> Result<R, Stop> {
+        let answer = match (first, self.mapping().exchanged()) {
+            (_, Some(lent)) => return self.until_undisturbed(lent, offset, len, access),
+            (Some(answer), None) => return answer,
+            (None, None) => access(),
+        };
         match self.mapping().exchanged() {
-            None => answer,
             Some(lent) => self.until_undisturbed(lent, offset, len, access),
+            None => answer,
         }
     }
 
-    #[cold]
     fn until_undisturbed<R>(
         &self,
         lent: &Lent,
@@ -208,12 +292,9 @@ impl View<Shared> {
     /// ```
     #[inline]
     pub fn write_all_at(&self, buf: &[u8], offset: usize) -> io::Result<()> {
-        let to = self.start_ptr().wrapping_add(offset);
-        self.writing(offset, buf.len(), || {
-            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]. No safe code
-            // makes a reference to the bytes of a `Shared` view; who makes one by `unsafe` vouches that nobody writes.
-            unsafe { fault::write(to, buf.as_ptr(), buf.len()) }
-        })
+        // SAFETY: no safe code makes a reference to the bytes of a `Shared` view; who makes one by `unsafe` vouches that nobody
+        // writes.
+        unsafe { self.copy_in(buf, offset) }
     }
 
     /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
@@ -225,11 +306,8 @@ impl View<Shared> {
     /// As [`write_all_at`](Self::write_all_at).
     #[inline]
     pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
-        let to = self.start_ptr().wrapping_add(offset);
-        self.writing(offset, size_of::<T>(), || {
-            // SAFETY: as in `write_all_at`, for the bytes of the number.
-            unsafe { value.store(to) }
-        })
+        // SAFETY: as in `write_all_at`, for the bytes of the number.
+        unsafe { self.put(value, offset) }
     }
 }
 
@@ -244,12 +322,8 @@ impl View<Exclusive> {
     ///   [`read_exact_at`](View::read_exact_at). The bytes before [`Fault::offset`](crate::Fault::offset) are written.
     #[inline]
     pub fn write_all_at(&mut self, buf: &[u8], offset: usize) -> io::Result<()> {
-        let to = self.start_ptr().wrapping_add(offset);
-        self.writing(offset, buf.len(), || {
-            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; `&mut self` is
-            // the only way to the bytes of an `Exclusive` view [V2].
-            unsafe { fault::write(to, buf.as_ptr(), buf.len()) }
-        })
+        // SAFETY: `&mut self` is the only way to the bytes of an `Exclusive` view [V2].
+        unsafe { self.copy_in(buf, offset) }
     }
 
     /// Writes the bytes of a number, in the order of this machine, at `offset`, which need not be a multiple of anything.
@@ -261,10 +335,7 @@ impl View<Exclusive> {
     /// As [`write_all_at`](Self::write_all_at).
     #[inline]
     pub fn store<T: Scalar>(&mut self, offset: usize, value: T) -> io::Result<()> {
-        let to = self.start_ptr().wrapping_add(offset);
-        self.writing(offset, size_of::<T>(), || {
-            // SAFETY: as in `write_all_at`, for the bytes of the number.
-            unsafe { value.store(to) }
-        })
+        // SAFETY: as in `write_all_at`, for the bytes of the number.
+        unsafe { self.put(value, offset) }
     }
 }

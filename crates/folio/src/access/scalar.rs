@@ -1,6 +1,6 @@
 //! The numbers that can be loaded and stored.
 
-use crate::fault::{self, Stop};
+use crate::fault::{self, Short, Stop};
 
 /// A primitive number: what [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take.
 ///
@@ -16,19 +16,53 @@ impl AtomicScalar for u32 {}
 impl AtomicScalar for u64 {}
 
 pub(super) mod sealed {
-    use super::Stop;
+    use super::{Short, Stop};
     use crate::fault::AtomicWord;
 
-    pub trait Sealed: Sized {
+    pub trait Sealed: Sized + Copy {
+        /// Loads the number `offset` bytes behind `base`.
+        ///
         /// # Safety
         ///
-        /// As [`crate::fault::read`], for the bytes of the number.
-        unsafe fn load(src: *const u8) -> Result<Self, Stop>;
+        /// As [`crate::fault::try_read`], for the bytes of the number.
+        unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short>;
 
         /// # Safety
         ///
-        /// As [`crate::fault::write`], for the bytes of the number.
-        unsafe fn store(self, dst: *mut u8) -> Result<(), Stop>;
+        /// As [`try_load`](Self::try_load), which fell short.
+        unsafe fn load_on(src: *const u8, short: Short) -> Result<Self, Stop>;
+
+        /// # Safety
+        ///
+        /// As [`try_load`](Self::try_load).
+        unsafe fn load(src: *const u8) -> Result<Self, Stop> {
+            // SAFETY: the same obligations, passed on.
+            unsafe { Self::try_load(src, 0) }.or_else(|short| {
+                // SAFETY: the same obligations, passed on.
+                unsafe { Self::load_on(src, short) }
+            })
+        }
+
+        /// # Safety
+        ///
+        /// As [`crate::fault::try_write`], for the bytes of the number.
+        unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short>;
+
+        /// # Safety
+        ///
+        /// As [`try_store`](Self::try_store), which fell short.
+        unsafe fn store_on(self, dst: *mut u8, short: Short) -> Result<(), Stop>;
+
+        /// # Safety
+        ///
+        /// As [`try_store`](Self::try_store).
+        unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
+            // SAFETY: the same obligations, passed on.
+            unsafe { self.try_store(dst) }.or_else(|short| {
+                // SAFETY: the same obligations, passed on.
+                unsafe { self.store_on(dst, short) }
+            })
+        }
     }
 
     pub trait Atomic: AtomicWord {}
@@ -42,15 +76,24 @@ macro_rules! words {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn load(src: *const u8) -> Result<Self, Stop> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
                 // SAFETY: the same obligations, passed on.
-                let word = unsafe { fault::load::<$word>(src) }?;
+                let word = unsafe { fault::try_load::<$word>(base, offset) }?;
+                Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
+            }
+            unsafe fn load_on(src: *const u8, short: Short) -> Result<Self, Stop> {
+                // SAFETY: the same obligations, passed on.
+                let word = unsafe { fault::load_on::<$word>(src, short) }?;
                 Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
             }
             #[inline]
-            unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
+            unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short> {
                 // SAFETY: the same obligations, passed on.
-                unsafe { fault::store(dst, <$word>::from_ne_bytes(self.to_ne_bytes())) }
+                unsafe { fault::try_store(dst, <$word>::from_ne_bytes(self.to_ne_bytes())) }
+            }
+            unsafe fn store_on(self, dst: *mut u8, short: Short) -> Result<(), Stop> {
+                // SAFETY: the same obligations, passed on.
+                unsafe { fault::store_on(dst, <$word>::from_ne_bytes(self.to_ne_bytes()), short) }
             }
         }
     )*};
@@ -69,17 +112,29 @@ macro_rules! wide {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn load(src: *const u8) -> Result<Self, Stop> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
                 let mut bytes = [0; size_of::<Self>()];
+                // SAFETY: passed on; the array is ours and as long as the number.
+                unsafe { fault::try_read(base.wrapping_add(offset), bytes.as_mut_ptr(), bytes.len()) }?;
+                Ok(Self::from_ne_bytes(bytes))
+            }
+            unsafe fn load_on(src: *const u8, _: Short) -> Result<Self, Stop> {
+                let mut bytes = [0; size_of::<Self>()];
+                // All of it again: what the attempt had copied is gone.
                 // SAFETY: passed on; the array is ours and as long as the number.
                 unsafe { fault::read(src, bytes.as_mut_ptr(), bytes.len()) }?;
                 Ok(Self::from_ne_bytes(bytes))
             }
             #[inline]
-            unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
+            unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short> {
                 let bytes = self.to_ne_bytes();
                 // SAFETY: passed on; the array is ours and as long as the number.
-                unsafe { fault::write(dst, bytes.as_ptr(), bytes.len()) }
+                unsafe { fault::try_write(dst, bytes.as_ptr(), bytes.len()) }
+            }
+            unsafe fn store_on(self, dst: *mut u8, short: Short) -> Result<(), Stop> {
+                let bytes = self.to_ne_bytes();
+                // SAFETY: passed on; the array is ours and as long as the number.
+                unsafe { fault::write_on(dst, bytes.as_ptr(), bytes.len(), short) }
             }
         }
     )*};

@@ -1,67 +1,134 @@
 //! Access where there are no routines for the architecture or the system: the kernel copies, and there is no handler.
 
 use super::word::{AtomicWord, Word};
-use super::{Stop, kernel};
+use super::{Short, Stop, kernel};
 use std::io;
-
-pub(super) use kernel::{read, write};
 
 /// Kernel copies promise nothing about words.
 pub(super) const ATOMIC_WIDTH: usize = 1;
 
-/// See [`super::load`].
+/// See [`super::try_read`].
 ///
 /// # Safety
 ///
-/// As [`super::load`].
-pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+/// None.
+#[inline]
+pub(super) unsafe fn try_read(_: *const u8, _: *mut u8, _: usize) -> Result<(), Short> {
+    Err(Short::UNTRIED)
+}
+
+/// See [`super::try_write`].
+///
+/// # Safety
+///
+/// None.
+#[inline]
+pub(super) unsafe fn try_write(_: *mut u8, _: *const u8, _: usize) -> Result<(), Short> {
+    Err(Short::UNTRIED)
+}
+
+/// See [`super::try_load`].
+///
+/// # Safety
+///
+/// None.
+#[inline]
+pub(super) unsafe fn try_load<W: Word>(_: *const u8, _: usize) -> Result<W, Short> {
+    Err(Short::UNTRIED)
+}
+
+/// See [`super::try_store`].
+///
+/// # Safety
+///
+/// None.
+#[inline]
+pub(super) unsafe fn try_store<W: Word>(_: *mut u8, _: W) -> Result<(), Short> {
+    Err(Short::UNTRIED)
+}
+
+/// See [`super::read_on`].
+///
+/// # Safety
+///
+/// As [`super::try_read`].
+pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, _: Short) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { kernel::read(src, dst, len) }
+}
+
+/// See [`super::write_on`].
+///
+/// # Safety
+///
+/// As [`super::try_write`].
+pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, _: Short) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { kernel::write(dst, src, len) }
+}
+
+/// See [`super::load_on`].
+///
+/// # Safety
+///
+/// As [`super::try_load`].
+pub(super) unsafe fn load_on<W: Word>(src: *const u8, _: Short) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
     unsafe { kernel::load(src) }
 }
 
-/// See [`super::store`].
+/// See [`super::store_on`].
 ///
 /// # Safety
 ///
-/// As [`super::store`].
-pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+/// As [`super::try_store`].
+pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, _: Short) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
     unsafe { kernel::store(dst, value) }
 }
 
-/// See [`super::load_acquire`].
+/// See [`super::try_load_acquire`].
 ///
 /// # Safety
 ///
 /// None.
-pub(super) unsafe fn load_acquire<W: AtomicWord>(_: *const u8) -> Result<W, Stop> {
-    Err(kernel::no_atomics())
+#[inline]
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8, _: usize) -> Result<W, Short> {
+    Err(Short::UNTRIED)
 }
 
-/// See [`super::store_release`].
+/// See [`super::try_store_release`].
 ///
 /// # Safety
 ///
 /// None.
-pub(super) unsafe fn store_release<W: AtomicWord>(_: *mut u8, _: W) -> Result<(), Stop> {
-    Err(kernel::no_atomics())
+#[inline]
+pub(super) unsafe fn try_store_release<W: AtomicWord>(_: *mut u8, _: W) -> Result<(), Short> {
+    Err(Short::UNTRIED)
 }
 
-/// See [`super::compare_exchange`].
+/// See [`super::try_compare_exchange`].
 ///
 /// # Safety
 ///
 /// None.
-pub(super) unsafe fn compare_exchange<W: AtomicWord>(_: *mut u8, _: W, _: W) -> Result<W, Stop> {
-    Err(kernel::no_atomics())
+#[inline]
+pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(_: *mut u8, _: W, _: W) -> Result<W, Short> {
+    Err(Short::UNTRIED)
 }
 
-/// See [`super::fetch_add`].
+/// See [`super::try_fetch_add`].
 ///
 /// # Safety
 ///
 /// None.
-pub(super) unsafe fn fetch_add<W: AtomicWord>(_: *mut u8, _: W) -> Result<W, Stop> {
+#[inline]
+pub(super) unsafe fn try_fetch_add<W: AtomicWord>(_: *mut u8, _: W) -> Result<W, Short> {
+    Err(Short::UNTRIED)
+}
+
+/// See [`super::atomic_on`].
+pub(super) fn atomic_on<R>(_: Short, _: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
     Err(kernel::no_atomics())
 }
 

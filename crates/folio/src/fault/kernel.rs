@@ -50,11 +50,11 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
     })
 }
 
-/// See [`super::load`]. The word may be torn: the kernel says nothing about how it copies.
+/// See [`super::try_load`]. The word may be torn: the kernel says nothing about how it copies.
 ///
 /// # Safety
 ///
-/// As [`super::load`].
+/// As [`super::try_load`].
 pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     let mut value = W::default();
     // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
@@ -62,11 +62,11 @@ pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     Ok(value)
 }
 
-/// See [`super::store`]. The word may be torn: the kernel says nothing about how it copies.
+/// See [`super::try_store`]. The word may be torn: the kernel says nothing about how it copies.
 ///
 /// # Safety
 ///
-/// As [`super::store`].
+/// As [`super::try_store`].
 pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
     // SAFETY: passed on; `value` is ours.
     unsafe { write(dst, (&raw const value).cast(), W::WIDTH) }

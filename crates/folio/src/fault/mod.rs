@@ -61,7 +61,7 @@ mod word;
 #[cfg(all(test, unix))]
 mod tests;
 
-pub(crate) use stop::Stop;
+pub(crate) use stop::{Short, Stop};
 pub(crate) use word::{AtomicWord, Word};
 
 use std::error::Error;
@@ -220,7 +220,10 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
-/// Copies `len` bytes of a mapping into memory of the caller.
+// An access has two parts. The first attempt (`try_*`) is inlined into the code that asks for the access, and nearly always
+// suffices. What is left to do if it falls short (`*_on`) is far from there.
+
+/// Tries to copy `len` bytes of a mapping into memory of the caller.
 ///
 /// # Safety
 ///
@@ -228,12 +231,12 @@ impl Error for Fault {}
 ///   its bytes may be changed by anybody meanwhile.
 /// - `dst .. dst + len` is valid for writes and overlaps nothing that anybody else reads or writes meanwhile.
 #[inline]
-pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
+pub(crate) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { way::read(src, dst, len) }
+    unsafe { way::try_read(src, dst, len) }
 }
 
-/// Copies `len` bytes of the caller into a mapping.
+/// Tries to copy `len` bytes of the caller into a mapping.
 ///
 /// # Safety
 ///
@@ -241,73 +244,151 @@ pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 ///   bytes exists; its pages may be lost or not writable, and its bytes may be read and changed by anybody meanwhile.
 /// - `src .. src + len` is valid for reads, and nobody writes there meanwhile.
 #[inline]
+pub(crate) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_write(dst, src, len) }
+}
+
+/// Tries to load the word `offset` bytes behind `base`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+///
+/// # Safety
+///
+/// As [`try_read`], for the bytes of the word.
+#[inline]
+pub(crate) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_load(base, offset) }
+}
+
+/// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+///
+/// # Safety
+///
+/// As [`try_write`], for the bytes of the word.
+#[inline]
+pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_store(dst, value) }
+}
+
+/// Tries to load the word `offset` bytes behind `base`: what others wrote before they released this value is seen by what comes after.
+///
+/// # Safety
+///
+/// As [`try_read`], for the bytes of the word, which is aligned to its width.
+#[inline]
+pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_load_acquire(base, offset) }
+}
+
+/// Tries to store a word at `dst`: what comes before is seen by others that acquire this value.
+///
+/// # Safety
+///
+/// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_store_release(dst, value) }
+}
+
+/// Tries to store `new` at `dst` if `current` is there, and answers what was there before. Acquires, and releases if it
+/// stores.
+///
+/// # Safety
+///
+/// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_compare_exchange(dst, current, new) }
+}
+
+/// Tries to add `value` to the word at `dst`, wrapping around, and answers what was there before. Acquires and releases.
+///
+/// # Safety
+///
+/// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
+#[inline]
+pub(crate) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::try_fetch_add(dst, value) }
+}
+
+/// Goes on where [`try_read`] fell short, with the same arguments.
+///
+/// # Safety
+///
+/// As [`try_read`].
+pub(crate) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, short: Short) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::read_on(src, dst, len, short) }
+}
+
+/// Goes on where [`try_write`] fell short, with the same arguments.
+///
+/// # Safety
+///
+/// As [`try_write`].
+pub(crate) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, short: Short) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::write_on(dst, src, len, short) }
+}
+
+/// Goes on where [`try_load`] of the word at `src` fell short.
+///
+/// # Safety
+///
+/// As [`try_load`].
+pub(crate) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::load_on(src, short) }
+}
+
+/// Goes on where [`try_store`] fell short, with the same arguments.
+///
+/// # Safety
+///
+/// As [`try_store`].
+pub(crate) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { way::store_on(dst, value, short) }
+}
+
+/// [`try_read`] to its end.
+///
+/// # Safety
+///
+/// As [`try_read`].
+pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { try_read(src, dst, len) }.or_else(|short| {
+        // SAFETY: the same obligations, passed on.
+        unsafe { read_on(src, dst, len, short) }
+    })
+}
+
+/// [`try_write`] to its end.
+///
+/// # Safety
+///
+/// As [`try_write`].
 pub(crate) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { way::write(dst, src, len) }
+    unsafe { try_write(dst, src, len) }.or_else(|short| {
+        // SAFETY: the same obligations, passed on.
+        unsafe { write_on(dst, src, len, short) }
+    })
 }
 
-/// Loads the word at `src`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
-///
-/// # Safety
-///
-/// As [`read`], for the bytes of the word.
-#[inline]
-pub(crate) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::load(src) }
+/// Makes attempts at an aligned word: one of those that acquire or release.
+pub(crate) fn atomic<R>(attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+    attempt().or_else(|short| atomic_on(short, attempt))
 }
 
-/// Stores a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
-///
-/// # Safety
-///
-/// As [`write`], for the bytes of the word.
-#[inline]
-pub(crate) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::store(dst, value) }
-}
-
-/// Loads the word at `src`: what others wrote before they released this value is seen by what comes after.
-///
-/// # Safety
-///
-/// As [`read`], for the bytes of the word; `src` is aligned to its width.
-#[inline]
-pub(crate) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::load_acquire(src) }
-}
-
-/// Stores a word at `dst`: what comes before is seen by others that acquire this value.
-///
-/// # Safety
-///
-/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
-#[inline]
-pub(crate) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::store_release(dst, value) }
-}
-
-/// Stores `new` at `dst` if `current` is there, and answers what was there before. Acquires, and releases if it stores.
-///
-/// # Safety
-///
-/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
-#[inline]
-pub(crate) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::compare_exchange(dst, current, new) }
-}
-
-/// Adds `value` to the word at `dst`, wrapping around, and answers what was there before. Acquires and releases.
-///
-/// # Safety
-///
-/// As [`write`], for the bytes of the word; `dst` is aligned to its width.
-#[inline]
-pub(crate) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { way::fetch_add(dst, value) }
+/// Goes on where an attempt at an aligned word fell short. An attempt that falls short has not touched the word, so it can be
+/// made again.
+pub(crate) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+    way::atomic_on(short, attempt)
 }

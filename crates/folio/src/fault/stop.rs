@@ -1,10 +1,35 @@
-//! How a checked access ends that does not come through.
+//! How a checked access falls short, and how it ends that does not come through.
 
 #![forbid(unsafe_code)]
 
 use super::Fault;
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
+
+/// How far the first attempt at an access came that fell short: all that [`read_on`](super::read_on) and its like need to
+/// know, in one register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short(NonZeroUsize);
+
+impl Short {
+    /// Nothing was tried: the thread has not been prepared, or the kernel has to do it.
+    pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
+
+    /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.
+    #[inline]
+    pub(crate) fn or<T>(value: T, left: usize) -> Result<T, Short> {
+        match NonZeroUsize::new(left) {
+            None => Ok(value),
+            Some(left) => Err(Short(left)),
+        }
+    }
+
+    /// How many bytes of a copy are left to do.
+    pub(crate) fn left(self) -> usize {
+        self.0.get()
+    }
+}
 
 /// Why a checked copy stopped.
 #[derive(Debug)]

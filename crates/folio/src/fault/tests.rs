@@ -1,6 +1,6 @@
 //! Copies and words against a byte-wise model, with a lost page at every place that matters.
 
-use super::{Stop, kernel, word::Word};
+use super::{AtomicWord, Stop, Word, atomic, kernel};
 use std::{io, ptr, slice};
 
 /// Numbers that are the same in every run.
@@ -227,6 +227,44 @@ fn kernel_copies_stop_at_the_first_lost_byte_and_touch_nothing_else() {
     copies_match_the_model("kernel", 20_000, &read, &write);
 }
 
+// Accesses as views make them: an attempt, and what is left to do when that falls short.
+
+unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { super::try_load(src, 0) }.or_else(|short| {
+        // SAFETY: the same obligations, passed on.
+        unsafe { super::load_on(src, short) }
+    })
+}
+
+unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { super::try_store(dst, value) }.or_else(|short| {
+        // SAFETY: the same obligations, passed on.
+        unsafe { super::store_on(dst, value, short) }
+    })
+}
+
+unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    atomic(|| unsafe { super::try_load_acquire(src, 0) })
+}
+
+unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
+    // SAFETY: the same obligations, passed on.
+    atomic(|| unsafe { super::try_store_release(dst, value) })
+}
+
+unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    atomic(|| unsafe { super::try_compare_exchange(dst, current, new) })
+}
+
+unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
+    // SAFETY: the same obligations, passed on.
+    atomic(|| unsafe { super::try_fetch_add(dst, value) })
+}
+
 /// Loads and stores a word at every place around the first lost byte.
 fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
     let word_of = |bytes: &[u8]| {
@@ -240,7 +278,7 @@ fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
         for start in arena.lost.0 - 70..arena.lost.0 + 10 {
             let lost = first_lost(&arena, start, W::WIDTH);
             // SAFETY: a range of the arena.
-            let loaded = unsafe { super::load::<W>(arena.at(start)) };
+            let loaded = unsafe { load::<W>(arena.at(start)) };
             match lost {
                 None => assert_eq!(loaded.unwrap(), word_of(arena.bytes(start, start + W::WIDTH))),
                 Some(lost) => assert_stop(loaded.map(|_| ()), Some(lost), &|| format!("load at {start}, {loss:?}")),
@@ -248,7 +286,7 @@ fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
             let good = lost.unwrap_or(W::WIDTH);
             let bytes: Vec<u8> = (0..W::WIDTH).map(|at| !Arena::byte(start + at)).collect();
             // SAFETY: a range of the arena.
-            let stored = unsafe { super::store(arena.at(start), word_of(&bytes)) };
+            let stored = unsafe { store(arena.at(start), word_of(&bytes)) };
             assert_stop(stored, lost, &|| format!("store at {start}, {loss:?}"));
             assert_eq!(*arena.bytes(start, start + good), bytes[..good], "store at {start}, {loss:?}");
             if start <= arena.lost.0 {
@@ -278,31 +316,31 @@ fn atomic_accesses_answer_what_was_there_or_a_fault() {
     let gone = arena.at(arena.lost.0);
     // SAFETY: ranges of the arena, aligned.
     unsafe {
-        super::store_release(here, 7_u64).unwrap();
-        assert_eq!(super::load_acquire::<u64>(here).unwrap(), 7);
-        assert_eq!(super::compare_exchange(here, 6_u64, 1).unwrap(), 7);
-        assert_eq!(super::compare_exchange(here, 7_u64, u64::MAX).unwrap(), 7);
-        assert_eq!(super::fetch_add(here, 3_u64).unwrap(), u64::MAX);
-        assert_eq!(super::load_acquire::<u64>(here).unwrap(), 2);
+        store_release(here, 7_u64).unwrap();
+        assert_eq!(load_acquire::<u64>(here).unwrap(), 7);
+        assert_eq!(compare_exchange(here, 6_u64, 1).unwrap(), 7);
+        assert_eq!(compare_exchange(here, 7_u64, u64::MAX).unwrap(), 7);
+        assert_eq!(fetch_add(here, 3_u64).unwrap(), u64::MAX);
+        assert_eq!(load_acquire::<u64>(here).unwrap(), 2);
 
         // The other half of the eight bytes stays as it is.
-        super::store_release(here, u64::MAX).unwrap();
-        super::store_release(here, 7_u32).unwrap();
-        assert_eq!(super::load_acquire::<u32>(here).unwrap(), 7);
-        assert_eq!(super::compare_exchange(here, 6_u32, 1).unwrap(), 7);
-        assert_eq!(super::compare_exchange(here, 7_u32, u32::MAX).unwrap(), 7);
-        assert_eq!(super::fetch_add(here, 3_u32).unwrap(), u32::MAX);
-        assert_eq!(super::load_acquire::<u32>(here).unwrap(), 2);
-        assert_eq!(super::load::<u32>(here.add(4)).unwrap(), u32::MAX);
+        store_release(here, u64::MAX).unwrap();
+        store_release(here, 7_u32).unwrap();
+        assert_eq!(load_acquire::<u32>(here).unwrap(), 7);
+        assert_eq!(compare_exchange(here, 6_u32, 1).unwrap(), 7);
+        assert_eq!(compare_exchange(here, 7_u32, u32::MAX).unwrap(), 7);
+        assert_eq!(fetch_add(here, 3_u32).unwrap(), u32::MAX);
+        assert_eq!(load_acquire::<u32>(here).unwrap(), 2);
+        assert_eq!(load::<u32>(here.add(4)).unwrap(), u32::MAX);
 
-        assert!(matches!(super::load_acquire::<u32>(gone), Err(Stop::Fault(0))));
-        assert!(matches!(super::load_acquire::<u64>(gone), Err(Stop::Fault(0))));
-        assert!(matches!(super::store_release(gone, 1_u32), Err(Stop::Fault(0))));
-        assert!(matches!(super::store_release(gone, 1_u64), Err(Stop::Fault(0))));
-        assert!(matches!(super::compare_exchange(gone, 0_u32, 1), Err(Stop::Fault(0))));
-        assert!(matches!(super::compare_exchange(gone, 0_u64, 1), Err(Stop::Fault(0))));
-        assert!(matches!(super::fetch_add(gone, 1_u32), Err(Stop::Fault(0))));
-        assert!(matches!(super::fetch_add(gone, 1_u64), Err(Stop::Fault(0))));
+        assert!(matches!(load_acquire::<u32>(gone), Err(Stop::Fault(0))));
+        assert!(matches!(load_acquire::<u64>(gone), Err(Stop::Fault(0))));
+        assert!(matches!(store_release(gone, 1_u32), Err(Stop::Fault(0))));
+        assert!(matches!(store_release(gone, 1_u64), Err(Stop::Fault(0))));
+        assert!(matches!(compare_exchange(gone, 0_u32, 1), Err(Stop::Fault(0))));
+        assert!(matches!(compare_exchange(gone, 0_u64, 1), Err(Stop::Fault(0))));
+        assert!(matches!(fetch_add(gone, 1_u32), Err(Stop::Fault(0))));
+        assert!(matches!(fetch_add(gone, 1_u64), Err(Stop::Fault(0))));
     }
 }
 
@@ -314,7 +352,7 @@ fn a_fault_is_counted_once() -> io::Result<()> {
     let before = super::count();
     for _ in 0..10 {
         // SAFETY: a range of the arena.
-        assert!(unsafe { super::load::<u64>(arena.at(arena.lost.0)) }.is_err());
+        assert!(unsafe { load::<u64>(arena.at(arena.lost.0)) }.is_err());
     }
     assert!(super::count() >= before + 10);
     Ok(())

@@ -144,6 +144,11 @@ impl<X: Exchange> Pages<X> {
         self.turns.load(Ordering::Acquire) == 0
     }
 
+    /// The number that [`never_exchanged`](Self::never_exchanged) looks at, for those who look without coming here.
+    pub(crate) fn turns(&self) -> &AtomicUsize {
+        &self.turns
+    }
+
     /// Runs an access that may be repeated to the pages of a range until no page was exchanged meanwhile, and answers the
     /// first one that is lost, and what the access answered.
     pub(crate) fn undisturbed<R>(&self, range: Range<usize>, mut access: impl FnMut() -> R) -> (Option<usize>, R) {

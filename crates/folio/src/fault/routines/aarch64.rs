@@ -1,35 +1,61 @@
-//! The routines for aarch64, in the convention that all operating systems share.
+//! The routines for aarch64.
 //!
-//! Register use, the same in all routines:
+//! A copy is a function in the convention that all operating systems share, and a leaf. A routine for a single access has
+//! a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece of inline
+//! assembly, which names no symbol: that may be inlined into other crates.
 //!
-//! | register | holds |
-//! |---|---|
-//! | `x0` | where to store (a copy), or the view's side (everything else) |
-//! | `x1` | where to load from (a copy), or the operand |
-//! | `x2` | bytes to copy, or the second operand |
-//! | `x3`, `x4` | first byte and end of the view's side: the handler compares the fault's address with them, and moves the end to it |
-//! | `x0` | afterwards: the bytes that a copy left, or the value |
-//! | `x1` | afterwards: 0 when a single access was made, 1 when it was not |
+//! | register | in a copy | in a load | in another single access |
+//! |---|---|---|---|
+//! | `x0` | where to store | an address | |
+//! | `x1` | where to load from | how far behind it to load from | the operand |
+//! | `x2` | bytes to copy | | the second operand |
+//! | `x3` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
+//! | `x4` | end of the view's side | set by the routine to the same | set by the routine to the same |
+//! | `x0` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
+//! | `x1` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
+//!
+//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
+//! another, each addition counts.
+//!
+//! The handler compares the address of a fault with `x3` and `x4`, and moves `x4` to it. Besides these, a single access
+//! changes `x5` to `x7`.
 //!
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail.
 
-use super::Loaded;
+use super::super::Short;
 use super::regions::Region;
 use super::table::Routines;
+use std::arch::asm;
 
 /// `bti c`, in the form that older processors take for no operation.
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "hint #34" }; }
 
-/// A routine that makes one access of the view's side.
-macro_rules! access {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($line:expr),+) => {
+/// A routine that loads `$bytes` bytes from the view's side.
+#[rustfmt::skip]
+macro_rules! load {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
         routine!($name:
-            "mov x3, x0",
-            concat!("add x4, x0, #", $bytes),
+            "add x3, x0, x1",
+            concat!("add x4, x3, #", $bytes),
             at!($begin),
-            $($line,)+
+            $load,
+            at!($end),
+            "mov x1, #0",
+            "ret",
+        )
+    };
+}
+
+/// A routine that stores `$bytes` bytes to the view's side.
+#[rustfmt::skip]
+macro_rules! store {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $store:literal) => {
+        routine!($name:
+            concat!("add x4, x3, #", $bytes),
+            at!($begin),
+            $store,
             at!($end),
             "mov x1, #0",
             "ret",
@@ -43,11 +69,10 @@ macro_rules! access {
 macro_rules! exchange {
     ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
         routine!($name:
-            "mov x3, x0",
-            concat!("add x4, x0, #", $bytes),
+            concat!("add x4, x3, #", $bytes),
             concat!("mov ", $r, "5, ", $r, "1"),
             at!($begin),
-            concat!("casal ", $r, "5, ", $r, "2, [x0]"),
+            concat!("casal ", $r, "5, ", $r, "2, [x3]"),
             at!($end),
             concat!("mov ", $r, "0, ", $r, "5"),
             "mov x1, #0",
@@ -63,14 +88,13 @@ macro_rules! exchange {
 macro_rules! exchange {
     ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
         routine!($name:
-            "mov x3, x0",
-            concat!("add x4, x0, #", $bytes),
+            concat!("add x4, x3, #", $bytes),
             "2:",
             at!($begin),
-            concat!("ldaxr ", $r, "5, [x0]"),
+            concat!("ldaxr ", $r, "5, [x3]"),
             concat!("cmp ", $r, "5, ", $r, "1"),
             "b.ne 3f",
-            concat!("stlxr w6, ", $r, "2, [x0]"),
+            concat!("stlxr w6, ", $r, "2, [x3]"),
             at!($end),
             "cbnz w6, 2b",
             "3:",
@@ -87,10 +111,9 @@ macro_rules! exchange {
 macro_rules! add {
     ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
         routine!($name:
-            "mov x3, x0",
-            concat!("add x4, x0, #", $bytes),
+            concat!("add x4, x3, #", $bytes),
             at!($begin),
-            concat!("ldaddal ", $r, "1, ", $r, "5, [x0]"),
+            concat!("ldaddal ", $r, "1, ", $r, "5, [x3]"),
             at!($end),
             concat!("mov ", $r, "0, ", $r, "5"),
             "mov x1, #0",
@@ -105,13 +128,12 @@ macro_rules! add {
 macro_rules! add {
     ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
         routine!($name:
-            "mov x3, x0",
-            concat!("add x4, x0, #", $bytes),
+            concat!("add x4, x3, #", $bytes),
             "2:",
             at!($begin),
-            concat!("ldaxr ", $r, "5, [x0]"),
+            concat!("ldaxr ", $r, "5, [x3]"),
             concat!("add ", $r, "6, ", $r, "5, ", $r, "1"),
-            concat!("stlxr w7, ", $r, "6, [x0]"),
+            concat!("stlxr w7, ", $r, "6, [x3]"),
             at!($end),
             "cbnz w7, 2b",
             concat!("mov ", $r, "0, ", $r, "5"),
@@ -251,18 +273,28 @@ routines! {{
         "ret",
     )
 
-    access!("load1", "load1.at", "load1.end", "1", "ldrb w0, [x0]")
-    access!("load2", "load2.at", "load2.end", "2", "ldrh w0, [x0]")
-    access!("load4", "load4.at", "load4.end", "4", "ldr w0, [x0]")
-    access!("load8", "load8.at", "load8.end", "8", "ldr x0, [x0]")
-    access!("acquire4", "acquire4.at", "acquire4.end", "4", "ldar w0, [x0]")
-    access!("acquire8", "acquire8.at", "acquire8.end", "8", "ldar x0, [x0]")
-    access!("store1", "store1.at", "store1.end", "1", "strb w1, [x0]")
-    access!("store2", "store2.at", "store2.end", "2", "strh w1, [x0]")
-    access!("store4", "store4.at", "store4.end", "4", "str w1, [x0]")
-    access!("store8", "store8.at", "store8.end", "8", "str x1, [x0]")
-    access!("release4", "release4.at", "release4.end", "4", "stlr w1, [x0]")
-    access!("release8", "release8.at", "release8.end", "8", "stlr x1, [x0]")
+    // What a thread has in place of the copy and of everything else until it is prepared.
+    routine!("untried.copy":
+        "mov x0, #-1",
+        "ret",
+    )
+    routine!("untried":
+        "mov x1, #-1",
+        "ret",
+    )
+
+    load!("load1", "load1.at", "load1.end", "1", "ldrb w0, [x0, x1]")
+    load!("load2", "load2.at", "load2.end", "2", "ldrh w0, [x0, x1]")
+    load!("load4", "load4.at", "load4.end", "4", "ldr w0, [x0, x1]")
+    load!("load8", "load8.at", "load8.end", "8", "ldr x0, [x0, x1]")
+    load!("acquire4", "acquire4.at", "acquire4.end", "4", "ldar w0, [x3]")
+    load!("acquire8", "acquire8.at", "acquire8.end", "8", "ldar x0, [x3]")
+    store!("store1", "store1.at", "store1.end", "1", "strb w1, [x3]")
+    store!("store2", "store2.at", "store2.end", "2", "strh w1, [x3]")
+    store!("store4", "store4.at", "store4.end", "4", "str w1, [x3]")
+    store!("store8", "store8.at", "store8.end", "8", "str x1, [x3]")
+    store!("release4", "release4.at", "release4.end", "4", "stlr w1, [x3]")
+    store!("release8", "release8.at", "release8.end", "8", "stlr x1, [x3]")
     exchange!("exchange4", "exchange4.at", "exchange4.end", "4", "w")
     exchange!("exchange8", "exchange8.at", "exchange8.end", "8", "x")
     add!("add4", "add4.at", "add4.end", "4", "w")
@@ -290,43 +322,47 @@ routines! {{
     region!("add8.at" .. "add8.end" => "lost")
 }}
 
-// SAFETY: the block above defines these symbols with this calling convention and these arguments.
-#[allow(improper_ctypes, reason = "the convention of 128-bit integers is settled on these systems")]
+// SAFETY: the block above defines these symbols, the copies with this calling convention and these arguments. The others
+// are called by inline assembly alone.
 unsafe extern "C" {
     #[link_name = symbol!("copy")]
     fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
+    #[link_name = symbol!("untried.copy")]
+    fn untried_copy(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
+    #[link_name = symbol!("untried")]
+    fn untried();
     #[link_name = symbol!("load1")]
-    fn load1(src: *const u8) -> Loaded;
+    fn load1();
     #[link_name = symbol!("load2")]
-    fn load2(src: *const u8) -> Loaded;
+    fn load2();
     #[link_name = symbol!("load4")]
-    fn load4(src: *const u8) -> Loaded;
+    fn load4();
     #[link_name = symbol!("load8")]
-    fn load8(src: *const u8) -> Loaded;
+    fn load8();
     #[link_name = symbol!("acquire4")]
-    fn acquire4(src: *const u8) -> Loaded;
+    fn acquire4();
     #[link_name = symbol!("acquire8")]
-    fn acquire8(src: *const u8) -> Loaded;
+    fn acquire8();
     #[link_name = symbol!("store1")]
-    fn store1(dst: *mut u8, value: u64) -> Loaded;
+    fn store1();
     #[link_name = symbol!("store2")]
-    fn store2(dst: *mut u8, value: u64) -> Loaded;
+    fn store2();
     #[link_name = symbol!("store4")]
-    fn store4(dst: *mut u8, value: u64) -> Loaded;
+    fn store4();
     #[link_name = symbol!("store8")]
-    fn store8(dst: *mut u8, value: u64) -> Loaded;
+    fn store8();
     #[link_name = symbol!("release4")]
-    fn release4(dst: *mut u8, value: u64) -> Loaded;
+    fn release4();
     #[link_name = symbol!("release8")]
-    fn release8(dst: *mut u8, value: u64) -> Loaded;
+    fn release8();
     #[link_name = symbol!("exchange4")]
-    fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+    fn exchange4();
     #[link_name = symbol!("exchange8")]
-    fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+    fn exchange8();
     #[link_name = symbol!("add4")]
-    fn add4(dst: *mut u8, value: u64) -> Loaded;
+    fn add4();
     #[link_name = symbol!("add8")]
-    fn add8(dst: *mut u8, value: u64) -> Loaded;
+    fn add8();
     #[link_name = symbol!("regions")]
     pub(super) static REGIONS: [Region; 21];
 }
@@ -336,11 +372,29 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 
 /// Destination, source, length, the view's side and its end. Answers how many bytes were not copied.
 pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, *const u8) -> usize;
-pub(super) type Load = unsafe extern "C" fn(*const u8) -> Loaded;
-pub(super) type Store = unsafe extern "C" fn(*mut u8, u64) -> Loaded;
-/// Where, what has to be there, what to put in its place.
-pub(super) type Exchange = unsafe extern "C" fn(*mut u8, u64, u64) -> Loaded;
-pub(super) type Add = unsafe extern "C" fn(*mut u8, u64) -> Loaded;
+/// The address of a routine for a single access.
+pub(super) type Single = unsafe extern "C" fn();
+
+/// For a thread that has not been prepared.
+pub(super) static UNTRIED: Routines = Routines {
+    copy: untried_copy,
+    load1: untried,
+    load2: untried,
+    load4: untried,
+    load8: untried,
+    acquire4: untried,
+    acquire8: untried,
+    store1: untried,
+    store2: untried,
+    store4: untried,
+    store8: untried,
+    release4: untried,
+    release8: untried,
+    exchange4: untried,
+    exchange8: untried,
+    add4: untried,
+    add8: untried,
+};
 
 /// There is one kind of processor only.
 static TABLE: Routines = Routines {
@@ -383,9 +437,83 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`], and the handler is installed.
+/// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
     unsafe { (routines.copy)(dst, src, len, view, view.wrapping_add(len)) }
+}
+
+// The blocks below have no option that says that they touch no memory: the compiler moves no access of its own over them.
+
+/// Calls a routine that loads.
+///
+/// # Safety
+///
+/// As [`super::try_load`]; the routine is one of this thread's for loads.
+#[inline]
+pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "blr {routine}",
+            routine = in(reg) routine,
+            inout("x0") base => value,
+            inout("x1") offset => left,
+            out("x3") _,
+            out("x4") _,
+            out("x30") _,
+        );
+    }
+    Short::or(value, left)
+}
+
+/// Calls a routine that stores.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the routine is one of this thread's for stores.
+#[inline]
+pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
+    let left;
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "blr {routine}",
+            routine = in(reg) routine,
+            in("x3") dst,
+            inout("x1") value => left,
+            out("x4") _,
+            out("x30") _,
+        );
+    }
+    Short::or((), left)
+}
+
+/// Calls a routine that stores and answers what was there before.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
+#[inline]
+pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "blr {routine}",
+            routine = in(reg) routine,
+            in("x3") dst,
+            inout("x1") first => left,
+            in("x2") second,
+            out("x0") value,
+            out("x4") _,
+            out("x5") _,
+            out("x6") _,
+            out("x7") _,
+            out("x30") _,
+        );
+    }
+    Short::or(value, left)
 }

@@ -1,7 +1,7 @@
 //! Access by routines: small pieces of assembly, and a handler that leads a fault in one of them to its error exit.
 //!
 //! A routine says how far it came, never more; what that means is decided here. Callers reach it through a table of
-//! pointers ([`table`]), and what is left to do after a failure stays out of their code.
+//! pointers ([`table`]). The first attempt is made in their code, and what is left to do when it falls short is not.
 
 #[macro_use]
 mod object;
@@ -27,224 +27,180 @@ pub(crate) use machine::ATOMIC_WIDTH;
 pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_kernel_copies};
 
 use super::word::{AtomicWord, Word};
-use super::{Stop, kernel};
-use table::Routines;
+use super::{Short, Stop, kernel};
 
-/// What a routine for a single access answers, in two registers: the value below, the outcome above.
-#[repr(transparent)]
-#[derive(Clone, Copy)]
-struct Loaded(u128);
-
-impl Loaded {
-    /// The answer where nothing was tried.
-    const NOT_TRIED: Loaded = Loaded((UNPREPARED as u128) << 64);
-
-    /// What was there, if the access was made.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
-    fn value(self) -> u64 {
-        self.0 as u64
-    }
-
-    /// [`DONE`], [`LOST`] or [`UNPREPARED`].
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
-    fn outcome(self) -> u64 {
-        (self.0 >> 64) as u64
-    }
-}
-
-/// The access was made.
-const DONE: u64 = 0;
-/// The access was not made: a byte of it could not be reached.
-#[allow(dead_code, reason = "whatever is not done is not done")]
-const LOST: u64 = 1;
-/// The access was not tried: this thread has not been prepared.
-const UNPREPARED: u64 = 2;
-
-/// What [`copy_in`] and [`copy_out`] answer in place of a count when the thread has not been prepared: no copy is that
-/// long.
-const NOT_TRIED: usize = usize::MAX;
-
-/// See [`super::read`].
+/// See [`super::try_read`].
 ///
 /// # Safety
 ///
-/// As [`super::read`].
+/// As [`super::try_read`].
 #[inline]
-pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    match unsafe { copy_in(src, dst, len) } {
-        0 => Ok(()),
-        // SAFETY: the same obligations, passed on.
-        left => unsafe { read_slowly(src, dst, len, left) },
-    }
+pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Short> {
+    // SAFETY: passed on; the routines are this thread's.
+    Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, src) })
 }
 
-/// See [`super::write`].
+/// See [`super::try_write`].
 ///
 /// # Safety
 ///
-/// As [`super::write`].
+/// As [`super::try_write`].
 #[inline]
-pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    match unsafe { copy_out(dst, src, len) } {
-        0 => Ok(()),
-        // SAFETY: the same obligations, passed on.
-        left => unsafe { write_slowly(dst, src, len, left) },
-    }
+pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
+    // SAFETY: passed on; the routines are this thread's.
+    Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, dst) })
 }
 
-/// See [`super::load`].
+/// See [`super::try_load`].
 ///
 /// # Safety
 ///
-/// As [`super::load`].
+/// As [`super::try_load`].
 #[inline]
-pub(super) unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    let loaded = unsafe { try_load::<W>(src) };
-    if loaded.outcome() == DONE {
-        return Ok(W::narrow(loaded.value()));
-    }
-    // SAFETY: the same obligations, passed on.
-    unsafe { load_slowly(src, loaded) }
+pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let routines = prepare::routines();
+    let routine = match W::WIDTH {
+        1 => routines.load1,
+        2 => routines.load2,
+        4 => routines.load4,
+        _ => routines.load8,
+    };
+    // SAFETY: passed on; the routine is this thread's for loads of this width.
+    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
 }
 
-/// See [`super::store`].
+/// See [`super::try_store`].
 ///
 /// # Safety
 ///
-/// As [`super::store`].
+/// As [`super::try_store`].
 #[inline]
-pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    let stored = unsafe { try_store(dst, value) };
-    if stored.outcome() == DONE {
-        return Ok(());
-    }
-    // SAFETY: the same obligations, passed on.
-    unsafe { store_slowly(dst, value, stored) }
+pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let routines = prepare::routines();
+    let routine = match W::WIDTH {
+        1 => routines.store1,
+        2 => routines.store2,
+        4 => routines.store4,
+        _ => routines.store8,
+    };
+    // SAFETY: passed on; the routine is this thread's for stores of this width.
+    unsafe { machine::store(routine, dst, value.widen()) }
 }
 
-/// See [`super::load_acquire`].
+/// See [`super::try_load_acquire`].
 ///
 /// # Safety
 ///
-/// As [`super::load_acquire`].
+/// As [`super::try_load_acquire`].
 #[inline]
-pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
-    atomic(|routines| match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.acquire4)(src) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.acquire8)(src) },
-    })
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let routines = prepare::routines();
+    let routine = if W::WIDTH == 4 { routines.acquire4 } else { routines.acquire8 };
+    // SAFETY: passed on; the routine is this thread's for loads of this width.
+    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
 }
 
-/// See [`super::store_release`].
+/// See [`super::try_store_release`].
 ///
 /// # Safety
 ///
-/// As [`super::store_release`].
+/// As [`super::try_store_release`].
 #[inline]
-pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {
-    atomic::<W>(|routines| match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.release4)(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.release8)(dst, value.widen()) },
-    })?;
-    Ok(())
+pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let routines = prepare::routines();
+    let routine = if W::WIDTH == 4 { routines.release4 } else { routines.release8 };
+    // SAFETY: passed on; the routine is this thread's for stores of this width.
+    unsafe { machine::store(routine, dst, value.widen()) }
 }
 
-/// See [`super::compare_exchange`].
+/// See [`super::try_compare_exchange`].
 ///
 /// # Safety
 ///
-/// As [`super::compare_exchange`].
+/// As [`super::try_compare_exchange`].
 #[inline]
-pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Stop> {
-    atomic(|routines| match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.exchange4)(dst, current.widen(), new.widen()) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.exchange8)(dst, current.widen(), new.widen()) },
-    })
+pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+    let routines = prepare::routines();
+    let routine = if W::WIDTH == 4 { routines.exchange4 } else { routines.exchange8 };
+    // SAFETY: passed on; the routine is this thread's for exchanges of this width.
+    unsafe { machine::exchange(routine, dst, current.widen(), new.widen()) }.map(W::narrow)
 }
 
-/// See [`super::fetch_add`].
+/// See [`super::try_fetch_add`].
 ///
 /// # Safety
 ///
-/// As [`super::fetch_add`].
+/// As [`super::try_fetch_add`].
 #[inline]
-pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Stop> {
-    atomic(|routines| match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.add4)(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.add8)(dst, value.widen()) },
-    })
+pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+    let routines = prepare::routines();
+    let routine = if W::WIDTH == 4 { routines.add4 } else { routines.add8 };
+    // SAFETY: passed on; the routine is this thread's for additions of this width.
+    unsafe { machine::exchange(routine, dst, value.widen(), 0) }.map(W::narrow)
 }
 
-/// Makes an attempt at an aligned word, which lies in one page: it is reached as a whole or not at all.
-#[inline]
-fn atomic<W: AtomicWord>(access: impl Fn(&Routines) -> Loaded) -> Result<W, Stop> {
-    let attempt = || prepare::routines().map_or(Loaded::NOT_TRIED, &access);
-    let loaded = attempt();
-    if loaded.outcome() == DONE {
-        return Ok(W::narrow(loaded.value()));
-    }
-    atomic_slowly(loaded, &attempt).map(W::narrow)
-}
+// What is left to do after a first attempt has fallen short.
 
-/// One attempt at a word, without saying what to do when it fails.
-#[inline]
-unsafe fn try_load<W: Word>(src: *const u8) -> Loaded {
-    let Some(routines) = prepare::routines() else { return Loaded::NOT_TRIED };
-    match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        1 => unsafe { (routines.load1)(src) },
-        // SAFETY: the same obligations, passed on.
-        2 => unsafe { (routines.load2)(src) },
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.load4)(src) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.load8)(src) },
-    }
-}
-
-/// One attempt at a word, without saying what to do when it fails.
-#[inline]
-unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Loaded {
-    let Some(routines) = prepare::routines() else { return Loaded::NOT_TRIED };
-    match W::WIDTH {
-        // SAFETY: the same obligations, passed on.
-        1 => unsafe { (routines.store1)(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        2 => unsafe { (routines.store2)(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        4 => unsafe { (routines.store4)(dst, value.widen()) },
-        // SAFETY: the same obligations, passed on.
-        _ => unsafe { (routines.store8)(dst, value.widen()) },
-    }
-}
-
-// What is left to do after a first attempt has not come through.
-
+/// See [`super::read_on`].
+///
+/// # Safety
+///
+/// As [`super::try_read`].
 #[cold]
 #[inline(never)]
-unsafe fn load_slowly<W: Word>(src: *const u8, first: Loaded) -> Result<W, Stop> {
+pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short: Short) -> Result<(), Stop> {
+    if short == Short::UNTRIED {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+            // SAFETY: the same obligations, passed on.
+            return unsafe { kernel::read(src, dst, len) };
+        }
+        // SAFETY: the same obligations, passed on.
+        match unsafe { try_read(src, dst, len) } {
+            Ok(()) => return Ok(()),
+            Err(again) => short = again,
+        }
+    }
+    Err(Stop::lost(len - short.left()))
+}
+
+/// See [`super::write_on`].
+///
+/// # Safety
+///
+/// As [`super::try_write`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut short: Short) -> Result<(), Stop> {
+    if short == Short::UNTRIED {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+            // SAFETY: the same obligations, passed on.
+            return unsafe { kernel::write(dst, src, len) };
+        }
+        // SAFETY: the same obligations, passed on.
+        match unsafe { try_write(dst, src, len) } {
+            Ok(()) => return Ok(()),
+            Err(again) => short = again,
+        }
+    }
+    Err(Stop::lost(len - short.left()))
+}
+
+/// See [`super::load_on`].
+///
+/// # Safety
+///
+/// As [`super::try_load`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    match insist(first, &|| unsafe { try_load::<W>(src) })? {
-        Insisted::Done(value) => Ok(W::narrow(value)),
+    match insist(short, || unsafe { try_load(src, 0) })? {
+        Insisted::Done(value) => Ok(value),
         Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
         Insisted::Lost => {
             let mut value = W::default();
             // SAFETY: passed on; `value` is ours, and any bytes are a value of it.
-            unsafe { read(src, (&raw mut value).cast(), W::WIDTH) }?;
+            unsafe { super::read(src, (&raw mut value).cast(), W::WIDTH) }?;
             Ok(value)
         }
         // SAFETY: the same obligations, passed on.
@@ -252,25 +208,32 @@ unsafe fn load_slowly<W: Word>(src: *const u8, first: Loaded) -> Result<W, Stop>
     }
 }
 
+/// See [`super::store_on`].
+///
+/// # Safety
+///
+/// As [`super::try_store`].
 #[cold]
 #[inline(never)]
-unsafe fn store_slowly<W: Word>(dst: *mut u8, value: W, first: Loaded) -> Result<(), Stop> {
+pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    match insist(first, &|| unsafe { try_store(dst, value) })? {
-        Insisted::Done(_) => Ok(()),
+    match insist(short, || unsafe { try_store(dst, value) })? {
+        Insisted::Done(()) => Ok(()),
         Insisted::Lost if in_one_page::<W>(dst) => Err(Stop::lost(0)),
         // SAFETY: passed on; `value` is ours.
-        Insisted::Lost => unsafe { write(dst, (&raw const value).cast(), W::WIDTH) },
+        Insisted::Lost => unsafe { super::write(dst, (&raw const value).cast(), W::WIDTH) },
         // SAFETY: the same obligations, passed on.
         Insisted::ByKernel => unsafe { kernel::store(dst, value) },
     }
 }
 
+/// See [`super::atomic_on`].
 #[cold]
 #[inline(never)]
-fn atomic_slowly(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<u64, Stop> {
-    match insist(first, attempt)? {
+pub(super) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+    match insist(short, attempt)? {
         Insisted::Done(value) => Ok(value),
+        // An aligned word lies in one page: it is reached as a whole or not at all.
         Insisted::Lost => Err(Stop::lost(0)),
         Insisted::ByKernel => Err(kernel::no_atomics()),
     }
@@ -283,78 +246,33 @@ fn in_one_page<W: Word>(at: *const u8) -> bool {
     at.addr() % BLOCK <= BLOCK - W::WIDTH
 }
 
-/// How an attempt that did not come through at first ended.
-enum Insisted {
+/// How an attempt that fell short at first ended.
+enum Insisted<R> {
     /// With this value.
-    Done(u64),
+    Done(R),
     /// A byte of it could not be reached.
     Lost,
     /// Not at all: the program has chosen kernel copies.
     ByKernel,
 }
 
-/// Makes an attempt again, after the preparation that it may lack.
+/// Makes an attempt at a word again, after the preparation that it may lack.
 ///
 /// Where the system does not tell a signal that was sent from one that it raised, what looked like a fault may have been
 /// none: there only a second one counts.
-fn insist(first: Loaded, attempt: &dyn Fn() -> Loaded) -> Result<Insisted, Stop> {
-    let mut last = first;
-    if last.outcome() == UNPREPARED {
+fn insist<R>(mut short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<Insisted<R>, Stop> {
+    if short == Short::UNTRIED {
         if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             return Ok(Insisted::ByKernel);
         }
-        last = attempt();
-    }
-    if last.outcome() != DONE && !handler::CERTAIN {
-        last = attempt();
-    }
-    Ok(if last.outcome() == DONE { Insisted::Done(last.value()) } else { Insisted::Lost })
-}
-
-#[cold]
-#[inline(never)]
-unsafe fn read_slowly(src: *const u8, dst: *mut u8, len: usize, mut left: usize) -> Result<(), Stop> {
-    if left == NOT_TRIED {
-        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
-            // SAFETY: the same obligations, passed on.
-            return unsafe { kernel::read(src, dst, len) };
+        match attempt() {
+            Ok(value) => return Ok(Insisted::Done(value)),
+            Err(again) => short = again,
         }
-        // SAFETY: the same obligations, passed on.
-        left = unsafe { copy_in(src, dst, len) };
     }
-    if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
-}
-
-#[cold]
-#[inline(never)]
-unsafe fn write_slowly(dst: *mut u8, src: *const u8, len: usize, mut left: usize) -> Result<(), Stop> {
-    if left == NOT_TRIED {
-        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
-            // SAFETY: the same obligations, passed on.
-            return unsafe { kernel::write(dst, src, len) };
-        }
-        // SAFETY: the same obligations, passed on.
-        left = unsafe { copy_out(dst, src, len) };
+    debug_assert_ne!(short, Short::UNTRIED, "a thread that is prepared tries");
+    if handler::CERTAIN {
+        return Ok(Insisted::Lost);
     }
-    if left == 0 { Ok(()) } else { Err(Stop::lost(len - left)) }
-}
-
-/// Copies from the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
-#[inline]
-unsafe fn copy_in(src: *const u8, dst: *mut u8, len: usize) -> usize {
-    match prepare::routines() {
-        // SAFETY: passed on; a thread that has routines has the handler.
-        Some(routines) => unsafe { machine::copy(routines, dst, src, len, src) },
-        None => NOT_TRIED,
-    }
-}
-
-/// Copies to the view's side and answers how many bytes were not copied, or [`NOT_TRIED`].
-#[inline]
-unsafe fn copy_out(dst: *mut u8, src: *const u8, len: usize) -> usize {
-    match prepare::routines() {
-        // SAFETY: passed on; a thread that has routines has the handler.
-        Some(routines) => unsafe { machine::copy(routines, dst, src, len, dst) },
-        None => NOT_TRIED,
-    }
+    Ok(attempt().map_or(Insisted::Lost, Insisted::Done))
 }

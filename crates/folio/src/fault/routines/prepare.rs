@@ -1,4 +1,4 @@
-//! The one test that stands before every access, and what is done once when it fails: choose between the routines and
+//! Which routines a thread calls, and what is done once before it has any: choose between the routines and
 //! the kernel's copies, install the handler, let this thread take its signals.
 
 #![forbid(unsafe_code)]
@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::{process, thread};
 
 thread_local! {
-    /// The routines for this thread; `None` until it is prepared, and for good with kernel copies. It has no destructor and
-    /// no late initialiser, so in a program's own image an access is a load relative to the thread's base.
-    static ROUTINES_HERE: Cell<Option<&'static Routines>> = const { Cell::new(None) };
+    /// The routines for this thread: those that try nothing until it is prepared, and for good with kernel copies. It has no
+    /// destructor and no late initialiser, so in a program's own image an access is a load relative to the thread's base.
+    static ROUTINES_HERE: Cell<&'static Routines> = const { Cell::new(&machine::UNTRIED) };
 }
 
 /// How the program's checked accesses are made. Written under [`GATE`], and only away from `UNDECIDED`.
@@ -24,9 +24,9 @@ const KERNEL: u8 = 2;
 
 static GATE: Gate = Gate(AtomicU32::new(Gate::OPEN));
 
-/// The routines for this thread, or `None` when [`prepare`] has to be asked.
+/// The routines for this thread. When they try nothing, [`prepare`] has to be asked.
 #[inline]
-pub(super) fn routines() -> Option<&'static Routines> {
+pub(super) fn routines() -> &'static Routines {
     ROUTINES_HERE.get()
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn prepare() -> io::Result<Option<&'static Routines>> {
     }
     handler::prepare_thread()?;
     let routines = machine::best();
-    ROUTINES_HERE.set(Some(routines));
+    ROUTINES_HERE.set(routines);
     Ok(Some(routines))
 }
 

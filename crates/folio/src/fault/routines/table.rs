@@ -5,28 +5,29 @@
 
 #![forbid(unsafe_code)]
 
-use super::machine::{Add, Copy, Exchange, Load, Store};
+use super::machine::{Copy, Single};
 
 /// One routine for each kind of access, for a processor of a certain kind.
+#[repr(C)]
 pub(crate) struct Routines {
     pub(super) copy: Copy,
-    /// From this many bytes on the copy is left to the microcode, where that is known to be fast.
+    /// From this many bytes on the copy is left to the microcode, where that is known to be fast. The copy looks it up here.
     #[cfg(target_arch = "x86_64")]
     pub(super) many: usize,
-    pub(super) load1: Load,
-    pub(super) load2: Load,
-    pub(super) load4: Load,
-    pub(super) load8: Load,
-    pub(super) acquire4: Load,
-    pub(super) acquire8: Load,
-    pub(super) store1: Store,
-    pub(super) store2: Store,
-    pub(super) store4: Store,
-    pub(super) store8: Store,
-    pub(super) release4: Store,
-    pub(super) release8: Store,
-    pub(super) exchange4: Exchange,
-    pub(super) exchange8: Exchange,
-    pub(super) add4: Add,
-    pub(super) add8: Add,
+    pub(super) load1: Single,
+    pub(super) load2: Single,
+    pub(super) load4: Single,
+    pub(super) load8: Single,
+    pub(super) acquire4: Single,
+    pub(super) acquire8: Single,
+    pub(super) store1: Single,
+    pub(super) store2: Single,
+    pub(super) store4: Single,
+    pub(super) store8: Single,
+    pub(super) release4: Single,
+    pub(super) release8: Single,
+    pub(super) exchange4: Single,
+    pub(super) exchange8: Single,
+    pub(super) add4: Single,
+    pub(super) add8: Single,
 }

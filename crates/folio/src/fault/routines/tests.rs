@@ -1,9 +1,9 @@
 //! Each set of registers by itself, pages that come and go, and what the table of regions says.
 
 use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost};
-use super::super::{Stop, prepare_thread};
+use super::super::{Short, Stop, prepare_thread};
 use super::table::Routines;
-use super::{LOST, UNPREPARED, machine, prepare, regions};
+use super::{machine, prepare, regions};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -92,12 +92,16 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
     thread::spawn(|| {
         let word = 7_u64;
         // SAFETY: a word of ours.
-        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
-        assert_eq!(loaded.outcome(), UNPREPARED);
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast(), 0) };
+        assert_eq!(loaded, Err(Short::UNTRIED));
+        let mut copy = 0_u64;
+        // SAFETY: two words of ours, of eight bytes each.
+        let copied = unsafe { super::try_read((&raw const word).cast(), (&raw mut copy).cast(), 8) };
+        assert_eq!((copied, copy), (Err(Short::UNTRIED), 0));
         prepare::prepare().unwrap();
         // SAFETY: as in the call above.
-        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast()) };
-        assert_eq!((loaded.value(), loaded.outcome()), (7, super::DONE));
+        let loaded = unsafe { super::try_load::<u64>((&raw const word).cast(), 0) };
+        assert_eq!(loaded, Ok(7));
         prepare_thread().unwrap();
     })
     .join()
@@ -109,9 +113,9 @@ fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
     let routines = prepare::prepare().unwrap().unwrap();
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
-    assert_eq!(unsafe { (routines.load8)(arena.at(arena.lost.0)) }.outcome(), LOST);
+    assert_eq!(unsafe { machine::load(routines.load8, arena.at(0), arena.lost.0) }.unwrap_err().left(), 1);
     // SAFETY: as in the call above.
-    assert_eq!(unsafe { (routines.store8)(arena.at(arena.lost.0), 1) }.outcome(), LOST);
+    assert_eq!(unsafe { machine::store(routines.store8, arena.at(arena.lost.0), 1) }.unwrap_err().left(), 1);
 }
 
 #[test]

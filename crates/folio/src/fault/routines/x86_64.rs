@@ -1,24 +1,34 @@
-//! The routines for x86-64, in the System V calling convention on every operating system.
+//! The routines for x86-64.
 //!
-//! Register use, the same in all routines:
+//! A copy is a function in the System V calling convention on every operating system, and a leaf. A routine for a single
+//! access has a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece
+//! of inline assembly, which names no symbol: that may be inlined into other crates.
 //!
-//! | register | holds |
-//! |---|---|
-//! | `rdi` | where to store (a copy), or the view's side (everything else) |
-//! | `rsi` | where to load from (a copy), or the operand |
-//! | `rdx` | bytes to copy, or the second operand |
-//! | `r8`, `r9` | first byte and end of the view's side: the handler compares the fault's address with them, and moves the end to it |
-//! | `rax` | afterwards: the bytes that a copy left, or the value |
-//! | `rdx` | afterwards: 0 when a single access was made, 1 when it was not |
+//! | register | in a copy | in a load | in another single access |
+//! |---|---|---|---|
+//! | `rdi` | where to store | an address | |
+//! | `rsi` | where to load from | how far behind it to load from | the operand |
+//! | `rdx` | bytes to copy | | the second operand |
+//! | `rcx` | the table that the routine stands in | | |
+//! | `r8` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
+//! | `r9` | end of the view's side | set by the routine to the same | set by the routine to the same |
+//! | `rax` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
+//! | `rdx` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
+//!
+//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
+//! another, each addition counts.
+//!
+//! The handler compares the address of a fault with `r8` and `r9`, and moves `r9` to it.
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail, and one of many is left to the microcode (`rep movsb`), where that is known to be fast. The widest registers
 //! that the processor has do the moving. Those numbered from 16 up leave no upper halves behind that would have to be
 //! cleared for the SSE code of others.
 
-use super::Loaded;
+use super::super::Short;
 use super::regions::Region;
 use super::table::Routines;
+use std::arch::asm;
 use std::arch::x86_64::__cpuid;
 
 #[rustfmt::skip]
@@ -92,15 +102,31 @@ macro_rules! loop_registers {
     };
 }
 
-/// A routine that makes one access of the view's side.
+/// A routine that loads `$bytes` bytes from the view's side.
+#[rustfmt::skip]
+macro_rules! load {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
+        routine!($name:
+            "lea r8, [rdi + rsi]",
+            concat!("lea r9, [r8 + ", $bytes, "]"),
+            at!($begin),
+            concat!($load, " [rdi + rsi]"),
+            at!($end),
+            "xor edx, edx",
+            "ret",
+        )
+    };
+}
+
+/// A routine that makes another access of the view's side, to `$bytes` bytes.
 #[rustfmt::skip]
 macro_rules! access {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($line:expr),+) => {
+    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($before:literal,)? => $access:literal) => {
         routine!($name:
-            "mov r8, rdi",
-            concat!("lea r9, [rdi + ", $bytes, "]"),
+            concat!("lea r9, [r8 + ", $bytes, "]"),
+            $($before,)?
             at!($begin),
-            $($line,)+
+            $access,
             at!($end),
             "xor edx, edx",
             "ret",
@@ -114,7 +140,9 @@ routines! {{
         at!("copy.body"),
         short!(),
         "movups xmm0, [rsi]",
-        "cmp rdx, 64",
+        "cmp rdx, 128",
+        "ja 7f",
+        "cmp edx, 64",
         "ja 6f",
         "movups xmm1, [rsi + 16]",
         "movups xmm2, [rsi + rdx - 32]",
@@ -125,29 +153,29 @@ routines! {{
         "movups [rdi + rdx - 16], xmm3",
         "xor eax, eax",
         "ret",
+        ".p2align 4",
         "6:",
-        "cmp rdx, 128",
-        "ja 6f",
         "movups xmm1, [rsi + 16]",
         "movups xmm2, [rsi + 32]",
         "movups xmm3, [rsi + 48]",
         "movups xmm4, [rsi + rdx - 64]",
         "movups xmm5, [rsi + rdx - 48]",
+        "movups xmm6, [rsi + rdx - 32]",
+        "movups xmm7, [rsi + rdx - 16]",
         "movups [rdi], xmm0",
-        "movups xmm0, [rsi + rdx - 32]",
         "movups [rdi + 16], xmm1",
-        "movups xmm1, [rsi + rdx - 16]",
         "movups [rdi + 32], xmm2",
         "movups [rdi + 48], xmm3",
         "movups [rdi + rdx - 64], xmm4",
         "movups [rdi + rdx - 48], xmm5",
-        "movups [rdi + rdx - 32], xmm0",
-        "movups [rdi + rdx - 16], xmm1",
+        "movups [rdi + rdx - 32], xmm6",
+        "movups [rdi + rdx - 16], xmm7",
         "xor eax, eax",
         "ret",
-        "6:",
-        "cmp rdx, rcx",
-        "jae 7f",
+        ".p2align 4",
+        "7:",
+        "cmp rdx, [rcx + 8]",
+        "jae 8f",
         "movups [rdi], xmm0",
         at!("copy.body.end"),
         loop_registers!("16", "64"),
@@ -176,7 +204,7 @@ routines! {{
         "ret",
 
         // Many bytes, from all copies.
-        "7:",
+        "8:",
         at!("rep"),
         "mov rcx, rdx",
         at!("rep.movsb"),
@@ -228,12 +256,24 @@ routines! {{
         "ret",
     )
 
+    // What a thread has in place of the copy and of everything else until it is prepared.
+    routine!("untried.copy":
+        "mov rax, -1",
+        "ret",
+    )
+    routine!("untried":
+        "mov rdx, -1",
+        "ret",
+    )
+
     // The copy in 32-byte registers (AVX).
     routine!("copy32":
         at!("copy32.body"),
         short!(),
         "vmovdqu ymm0, [rsi]",
-        "cmp rdx, 64",
+        "cmp rdx, 128",
+        "ja 7f",
+        "cmp edx, 64",
         "ja 6f",
         "vmovdqu ymm1, [rsi + rdx - 32]",
         "vmovdqu [rdi], ymm0",
@@ -243,8 +283,6 @@ routines! {{
         "ret",
         ".p2align 4",
         "6:",
-        "cmp rdx, 128",
-        "ja 7f",
         "vmovdqu ymm1, [rsi + 32]",
         "vmovdqu ymm2, [rsi + rdx - 64]",
         "vmovdqu ymm3, [rsi + rdx - 32]",
@@ -264,22 +302,22 @@ routines! {{
         "vmovdqu ymm3, [rsi + 96]",
         "vmovdqu ymm4, [rsi + rdx - 128]",
         "vmovdqu ymm5, [rsi + rdx - 96]",
+        "vmovdqu ymm6, [rsi + rdx - 64]",
+        "vmovdqu ymm7, [rsi + rdx - 32]",
         "vmovdqu [rdi], ymm0",
-        "vmovdqu ymm0, [rsi + rdx - 64]",
         "vmovdqu [rdi + 32], ymm1",
-        "vmovdqu ymm1, [rsi + rdx - 32]",
         "vmovdqu [rdi + 64], ymm2",
         "vmovdqu [rdi + 96], ymm3",
         "vmovdqu [rdi + rdx - 128], ymm4",
         "vmovdqu [rdi + rdx - 96], ymm5",
-        "vmovdqu [rdi + rdx - 64], ymm0",
-        "vmovdqu [rdi + rdx - 32], ymm1",
+        "vmovdqu [rdi + rdx - 64], ymm6",
+        "vmovdqu [rdi + rdx - 32], ymm7",
         "vzeroupper",
         "xor eax, eax",
         "ret",
         ".p2align 4",
         "8:",
-        "cmp rdx, rcx",
+        "cmp rdx, [rcx + 8]",
         "jae 9f",
         "vmovdqu [rdi], ymm0",
         at!("copy32.body.end"),
@@ -350,7 +388,7 @@ routines! {{
         "ret",
         ".p2align 4",
         "8:",
-        "cmp rdx, rcx",
+        "cmp rdx, [rcx + 8]",
         concat!("jae ", label!("rep")),
         "vmovdqu64 [rdi], zmm16",
         at!("copy64.body.end"),
@@ -372,55 +410,19 @@ routines! {{
         "ret",
     )
 
-    access!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr [rdi]")
-    access!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr [rdi]")
-    access!("load4", "load4.at", "load4.end", "4", "mov eax, [rdi]")
-    access!("load8", "load8.at", "load8.end", "8", "mov rax, [rdi]")
-    access!("store1", "store1.at", "store1.end", "1", "mov [rdi], sil")
-    access!("store2", "store2.at", "store2.end", "2", "mov [rdi], si")
-    access!("store4", "store4.at", "store4.end", "4", "mov [rdi], esi")
-    access!("store8", "store8.at", "store8.end", "8", "mov [rdi], rsi")
+    load!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr")
+    load!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr")
+    load!("load4", "load4.at", "load4.end", "4", "mov eax,")
+    load!("load8", "load8.at", "load8.end", "8", "mov rax,")
+    access!("store1", "store1.at", "store1.end", "1", => "mov [r8], sil")
+    access!("store2", "store2.at", "store2.end", "2", => "mov [r8], si")
+    access!("store4", "store4.at", "store4.end", "4", => "mov [r8], esi")
+    access!("store8", "store8.at", "store8.end", "8", => "mov [r8], rsi")
     // `rax`: what to compare with, and what was found.
-    routine!("exchange4":
-        "mov r8, rdi",
-        "lea r9, [rdi + 4]",
-        "mov eax, esi",
-        at!("exchange4.at"),
-        "lock cmpxchg [rdi], edx",
-        at!("exchange4.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("exchange8":
-        "mov r8, rdi",
-        "lea r9, [rdi + 8]",
-        "mov rax, rsi",
-        at!("exchange8.at"),
-        "lock cmpxchg [rdi], rdx",
-        at!("exchange8.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("add4":
-        "mov r8, rdi",
-        "lea r9, [rdi + 4]",
-        "mov eax, esi",
-        at!("add4.at"),
-        "lock xadd [rdi], eax",
-        at!("add4.end"),
-        "xor edx, edx",
-        "ret",
-    )
-    routine!("add8":
-        "mov r8, rdi",
-        "lea r9, [rdi + 8]",
-        "mov rax, rsi",
-        at!("add8.at"),
-        "lock xadd [rdi], rax",
-        at!("add8.end"),
-        "xor edx, edx",
-        "ret",
-    )
+    access!("exchange4", "exchange4.at", "exchange4.end", "4", "mov eax, esi", => "lock cmpxchg [r8], edx")
+    access!("exchange8", "exchange8.at", "exchange8.end", "8", "mov rax, rsi", => "lock cmpxchg [r8], rdx")
+    access!("add4", "add4.at", "add4.end", "4", "mov eax, esi", => "lock xadd [r8], eax")
+    access!("add8", "add8.at", "add8.end", "8", "mov rax, rsi", => "lock xadd [r8], rax")
 } {
     region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
@@ -447,52 +449,61 @@ routines! {{
 /// Declares the routines to Rust.
 macro_rules! declarations {
     ($abi:literal) => {
-        // SAFETY: the block above defines these symbols with this calling convention and these arguments.
-        #[allow(improper_ctypes, reason = "the convention of 128-bit integers is settled on these systems")]
+        // SAFETY: the block above defines these symbols, the copies with this calling convention and these arguments. The
+        // others are called by inline assembly alone.
         unsafe extern $abi {
             #[link_name = symbol!("copy")]
-            fn copy16(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy16(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
             #[link_name = symbol!("copy32")]
-            fn copy32(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy32(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
             #[link_name = symbol!("copy64")]
-            fn copy64(dst: *mut u8, src: *const u8, len: usize, many: usize, view: *const u8, end: *const u8) -> usize;
+            fn copy64(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
+            #[link_name = symbol!("untried.copy")]
+            fn untried_copy(
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+            ) -> usize;
+            #[link_name = symbol!("untried")]
+            fn untried();
             #[link_name = symbol!("load1")]
-            fn load1(src: *const u8) -> Loaded;
+            fn load1();
             #[link_name = symbol!("load2")]
-            fn load2(src: *const u8) -> Loaded;
+            fn load2();
             #[link_name = symbol!("load4")]
-            fn load4(src: *const u8) -> Loaded;
+            fn load4();
             #[link_name = symbol!("load8")]
-            fn load8(src: *const u8) -> Loaded;
+            fn load8();
             #[link_name = symbol!("store1")]
-            fn store1(dst: *mut u8, value: u64) -> Loaded;
+            fn store1();
             #[link_name = symbol!("store2")]
-            fn store2(dst: *mut u8, value: u64) -> Loaded;
+            fn store2();
             #[link_name = symbol!("store4")]
-            fn store4(dst: *mut u8, value: u64) -> Loaded;
+            fn store4();
             #[link_name = symbol!("store8")]
-            fn store8(dst: *mut u8, value: u64) -> Loaded;
+            fn store8();
             #[link_name = symbol!("exchange4")]
-            fn exchange4(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange4();
             #[link_name = symbol!("exchange8")]
-            fn exchange8(dst: *mut u8, current: u64, new: u64) -> Loaded;
+            fn exchange8();
             #[link_name = symbol!("add4")]
-            fn add4(dst: *mut u8, value: u64) -> Loaded;
+            fn add4();
             #[link_name = symbol!("add8")]
-            fn add8(dst: *mut u8, value: u64) -> Loaded;
+            fn add8();
             #[link_name = symbol!("regions")]
             pub(super) static REGIONS: [Region; 21];
         }
 
-        /// Destination, source, length, the length from which `rep movsb` does it, the view's side and its end. Answers how
-        /// many bytes were not copied.
+        /// Destination, source, length, the table that the routine stands in, the view's side and its end. Answers how many
+        /// bytes were not copied.
         pub(super) type Copy =
-            unsafe extern $abi fn(*mut u8, *const u8, usize, usize, *const u8, *const u8) -> usize;
-        pub(super) type Load = unsafe extern $abi fn(*const u8) -> Loaded;
-        pub(super) type Store = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
-        /// Where, what has to be there, what to put in its place.
-        pub(super) type Exchange = unsafe extern $abi fn(*mut u8, u64, u64) -> Loaded;
-        pub(super) type Add = unsafe extern $abi fn(*mut u8, u64) -> Loaded;
+            unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8, *const u8) -> usize;
+        /// The address of a routine for a single access.
+        pub(super) type Single = unsafe extern $abi fn();
     };
 }
 
@@ -504,6 +515,31 @@ declarations!("sysv64");
 
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
+
+/// What the copies take `many` for.
+const _: () = assert!(std::mem::offset_of!(Routines, many) == 8);
+
+/// For a thread that has not been prepared.
+pub(super) static UNTRIED: Routines = Routines {
+    copy: untried_copy,
+    many: usize::MAX,
+    load1: untried,
+    load2: untried,
+    load4: untried,
+    load8: untried,
+    acquire4: untried,
+    acquire8: untried,
+    store1: untried,
+    store2: untried,
+    store4: untried,
+    store8: untried,
+    release4: untried,
+    release8: untried,
+    exchange4: untried,
+    exchange8: untried,
+    add4: untried,
+    add8: untried,
+};
 
 /// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
 /// is that of every processor.
@@ -584,9 +620,81 @@ pub(super) fn base() -> usize {
 ///
 /// # Safety
 ///
-/// As [`super::read`] or [`super::write`], and the handler is installed; `routines` are for this processor.
+/// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, routines.many, view, view.wrapping_add(len)) }
+    unsafe { (routines.copy)(dst, src, len, routines, view, view.wrapping_add(len)) }
+}
+
+// The blocks below push a return address, and so do not have the option `nostack`. They have none that says that they
+// touch no memory: the compiler moves no access of its own over them.
+
+/// Calls a routine that loads.
+///
+/// # Safety
+///
+/// As [`super::try_load`]; the routine is one of this thread's for loads.
+#[inline]
+pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("rdi") base,
+            in("rsi") offset,
+            out("r8") _,
+            out("r9") _,
+            out("rax") value,
+            out("rdx") left,
+        );
+    }
+    Short::or(value, left)
+}
+
+/// Calls a routine that stores.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the routine is one of this thread's for stores.
+#[inline]
+pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
+    let left;
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("r8") dst,
+            in("rsi") value,
+            out("r9") _,
+            out("rdx") left,
+        );
+    }
+    Short::or((), left)
+}
+
+/// Calls a routine that stores and answers what was there before.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
+#[inline]
+pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
+    let (value, left);
+    // SAFETY: passed on; the routine changes these registers only.
+    unsafe {
+        asm!(
+            "call {routine}",
+            routine = in(reg) routine,
+            in("r8") dst,
+            in("rsi") first,
+            inout("rdx") second => left,
+            out("r9") _,
+            out("rax") value,
+        );
+    }
+    Short::or(value, left)
 }
