@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result<()> {
     shell.create_dir(copy.join("crates"))?;
 
     let manifest = fs::read_to_string(root().join("Cargo.toml"))?;
-    shell.write_file(copy.join("Cargo.toml"), library_alone(&manifest)?)?;
+    shell.write_file(copy.join("Cargo.toml"), with_member(&manifest, "crates/folio")?)?;
     let (from, to) = (root().join("crates/folio"), copy.join("crates/folio"));
     // Links, to the licences for instance, become what they point to.
     cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
@@ -35,22 +35,26 @@ pub(crate) fn run() -> Result<()> {
     workspace::execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests --examples"))
 }
 
-/// The workspace's manifest with the library as the only member.
-fn library_alone(manifest: &str) -> Result<String> {
+/// The workspace's manifest with `member` as the only one.
+///
+/// # Errors
+///
+/// If it is not the manifest of a workspace.
+pub(crate) fn with_member(manifest: &str, member: &str) -> Result<String> {
     let mut manifest: Table = manifest.parse()?;
     let workspace = manifest.get_mut("workspace").and_then(Value::as_table_mut).context("no workspace")?;
-    workspace.insert("members".to_owned(), Value::from(vec!["crates/folio"]));
+    workspace.insert("members".to_owned(), Value::from(vec![member]));
     workspace.remove("default-members");
     Ok(manifest.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::library_alone;
+    use super::with_member;
 
     #[test]
     fn the_copy_has_one_member_and_keeps_the_rest() {
-        let text = library_alone("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n").unwrap();
-        assert!(text.contains("members = [\"crates/folio\"]") && text.contains("edition = \"2024\""), "{text}");
+        let text = with_member("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n", "a").unwrap();
+        assert!(text.contains("members = [\"a\"]") && text.contains("edition = \"2024\""), "{text}");
     }
 }

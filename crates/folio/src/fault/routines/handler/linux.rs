@@ -117,6 +117,24 @@ mod registers {
 
 pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
+/// How many signals there are.
+pub(super) const SIGNALS: c_int = 64;
+
+/// What the interrupted code blocks. The kernel has filled in as many bits of the set as there are signals, which may be less
+/// than the C library's type has.
+///
+/// # Safety
+///
+/// `context` is that of a handler.
+pub(super) unsafe fn mask(context: *const ucontext_t) -> *const libc::sigset_t {
+    #[cfg(all(target_os = "android", target_arch = "x86_64"))]
+    // SAFETY: valid (caller).
+    return unsafe { &raw const (*context).uc_sigmask64 }.cast();
+    #[cfg(not(all(target_os = "android", target_arch = "x86_64")))]
+    // SAFETY: valid (caller).
+    return unsafe { &raw const (*context).uc_sigmask };
+}
+
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
     #[cfg(target_os = "linux")]
