@@ -54,7 +54,8 @@ mod tests {
 
     #[test]
     fn the_copy_has_one_member_and_keeps_the_rest() {
-        let text = with_member("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n", "a").unwrap();
+        let text =
+            with_member("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n", "a").unwrap();
         assert!(text.contains("members = [\"a\"]") && text.contains("edition = \"2024\""), "{text}");
     }
 }

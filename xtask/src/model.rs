@@ -4,8 +4,8 @@
 //! with anything, so the same source is also run with one mistake at a time put into a copy of it: a fence removed, an ordering
 //! weakened, two steps exchanged. Each must be found.
 
-use crate::workspace::{self, cargo, execute, root, target_dir};
 use crate::minimal;
+use crate::workspace::{self, cargo, execute, root, target_dir};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::time::Instant;
@@ -184,10 +184,14 @@ fn mistakes(shell: &Shell) -> Result<()> {
         let start = Instant::now();
         let path = sources.join(file);
         let source = fs::read_to_string(&path)?;
-        ensure!(source.matches(right).count() == 1, "{name}: {file} does not have the line any more, or more than once");
+        ensure!(
+            source.matches(right).count() == 1,
+            "{name}: {file} does not have the line any more, or more than once"
+        );
         shell.write_file(&path, source.replace(right, wrong))?;
         // The first model that fails is enough.
-        let output = cmd!(shell, "{cargo} test --package folio-model --release --offline").quiet().ignore_status().output()?;
+        let output =
+            cmd!(shell, "{cargo} test --package folio-model --release --offline").quiet().ignore_status().output()?;
         shell.write_file(&path, source)?;
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let found = said.lines().find(|line| line.starts_with("test ") && line.ends_with("FAILED"));
