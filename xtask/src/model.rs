@@ -21,7 +21,7 @@ struct Mistake {
 
 const SOURCES: &str = "crates/folio/src/fault/lent";
 
-const MISTAKES: [Mistake; 20] = [
+const MISTAKES: [Mistake; 19] = [
     Mistake {
         name: "no fence after an entry is published",
         file: "table.rs",
@@ -63,12 +63,6 @@ const MISTAKES: [Mistake; 20] = [
         file: "table.rs",
         right: "entry.active.store(true, Ordering::Release)",
         wrong: "entry.active.store(true, Ordering::Relaxed)",
-    },
-    Mistake {
-        name: "an entry is given back relaxed",
-        file: "table.rs",
-        right: "self.0.taken.store(false, Ordering::Release)",
-        wrong: "self.0.taken.store(false, Ordering::Relaxed)",
     },
     Mistake {
         name: "the handler does not look a second time",
@@ -113,16 +107,16 @@ const MISTAKES: [Mistake; 20] = [
         wrong: "let aside = self.exchange.set_aside(page);\n        self.turns.fetch_add(1, Ordering::Relaxed);\n        self.exchange.barrier();\n        if aside {",
     },
     Mistake {
-        name: "the turn is raised relaxed when a page is back",
+        name: "an access is not repeated when its page has come back",
         file: "pages.rs",
-        right: "self.turns.fetch_add(1, Ordering::Release);",
-        wrong: "self.turns.fetch_add(1, Ordering::Relaxed);",
+        right: "if before == after {",
+        wrong: "if before.1 == after.1 {",
     },
     Mistake {
-        name: "the turn is not raised when a page is back",
+        name: "a page that comes back is the same as before",
         file: "pages.rs",
-        right: "self.turns.fetch_add(1, Ordering::Release);",
-        wrong: "",
+        right: "word.store((was - LOST).wrapping_add(TURN), Ordering::Release);",
+        wrong: "word.store(was - LOST, Ordering::Release);",
     },
     Mistake {
         name: "a page is whole before it is told",

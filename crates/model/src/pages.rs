@@ -124,6 +124,19 @@ fn checked_loads_beside_two_closures() {
     });
 }
 
+/// A page that was lost and has come back before one that is lost now.
+#[test]
+fn a_checked_copy_of_two_pages_beside_closures() {
+    explore(2, || {
+        let world = World::new(2, true);
+        let others = [0, 1].map(|page| spawn(&world, move |world| closure(world, page)));
+        let (reached, seen) = world.copy();
+        assert!(!seen[..reached].contains(&ZEROS), "zeros were taken for data");
+        join(others);
+        world.assert_in_order();
+    });
+}
+
 #[test]
 fn accesses_that_cannot_be_repeated_beside_a_closure() {
     explore(3, || {

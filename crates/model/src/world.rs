@@ -137,6 +137,24 @@ impl World {
         }
     }
 
+    /// How many of the first two pages a checked copy of both says that it has reached, and what it read there.
+    pub(crate) fn copy(&self) -> (usize, [usize; 2]) {
+        let access = || {
+            let mut seen = [ZEROS; 2];
+            for page in 0..2 {
+                let Some(value) = self.memory.read(page) else { return (page, seen) };
+                seen[page] = value;
+            }
+            (2, seen)
+        };
+        let first = access();
+        if self.lent.never_exchanged() {
+            return first;
+        }
+        let (lost, (reached, seen)) = self.lent.undisturbed(0..2, access);
+        (lost.map_or(reached, |lost| lost.min(reached)), seen)
+    }
+
     /// What an access that cannot be repeated answers, as `View::fetch_add` makes it: `None` for a fault.
     pub(crate) fn once(&self, page: usize) -> Option<usize> {
         let turn = || if self.lent.never_exchanged() { Some(0) } else { self.lent.turn(page) };

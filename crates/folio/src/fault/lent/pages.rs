@@ -149,29 +149,29 @@ impl<X: Exchange> Pages<X> {
         self.turns.load(Ordering::Acquire) == 0
     }
 
-    /// Runs an access that may be repeated to the pages of a range until none of them was exchanged meanwhile, and answers the
-    /// first one that is lost, and what the access answered. What happens to other pages is no reason to repeat it: a store that
-    /// others have answered to already must not be made again.
+    /// Runs an access that may be repeated to the pages of a range until none of them was exchanged meanwhile, up to the first
+    /// one that is lost; answers that, and what the access answered. What happens to other pages is no reason to repeat it: a
+    /// store that others have answered to already must not be made again.
     pub(crate) fn undisturbed<R>(&self, range: Range<usize>, mut access: impl FnMut() -> R) -> (Option<usize>, R) {
         loop {
             let before = self.turns_of(range.clone());
             let answer = access();
             // No fence: the barrier of who exchanges a page stands either before the access or behind all that follows.
-            match (before, self.turns_of(range.clone())) {
-                (_, Err(lost)) => return (Some(lost), answer),
-                (Ok(before), Ok(after)) if before == after => return (None, answer),
-                _ => {}
+            let after = self.turns_of(range.clone());
+            if before == after {
+                return (after.1, answer);
             }
         }
     }
 
-    /// How often the pages of a range have been brought back, taken together, or the first one that is not whole.
-    fn turns_of(&self, range: Range<usize>) -> Result<u64, usize> {
+    /// The first page of a range that is not whole, and how often those before it have been brought back, taken together.
+    fn turns_of(&self, range: Range<usize>) -> (u64, Option<usize>) {
         let mut turns = 0;
         for page in range {
-            turns += u64::from(self.turn(page).ok_or(page)?);
+            let Some(turn) = self.turn(page) else { return (turns, Some(page)) };
+            turns += u64::from(turn);
         }
-        Ok(turns)
+        (turns, None)
     }
 
     /// How often a page has been brought back, or `None` if it is not whole: for an access that cannot be repeated, to
