@@ -21,7 +21,7 @@ struct Mistake {
 
 const SOURCES: &str = "crates/folio/src/fault/lent";
 
-const MISTAKES: [Mistake; 19] = [
+const MISTAKES: [Mistake; 18] = [
     Mistake {
         name: "no fence after an entry is published",
         file: "table.rs",
@@ -75,12 +75,6 @@ const MISTAKES: [Mistake; 19] = [
         file: "table.rs",
         right: "compare_exchange(head, entry, Ordering::Release, Ordering::Relaxed)",
         wrong: "compare_exchange(head, entry, Ordering::Relaxed, Ordering::Relaxed)",
-    },
-    Mistake {
-        name: "no fence before the look whether a page is in use",
-        file: "pages.rs",
-        right: "fence(Ordering::SeqCst);\n            if in_use(page)",
-        wrong: "if in_use(page)",
     },
     Mistake {
         name: "a page in use is brought back",

@@ -102,6 +102,24 @@ fn a_copy_whose_page_is_back_before_it_is_tried_again_is_whole() {
     .well();
 }
 
+/// Once a page had been exchanged, accesses were made twice, and their faults counted twice.
+#[test]
+fn each_fault_is_counted_once_whatever_came_before() {
+    child::run("each_fault_is_counted_once_whatever_came_before", || {
+        let page = folio::page_size();
+        let (view, _file) = lost::view();
+        for round in 1..10 {
+            lost::assert_recovers(&view);
+            assert!(view.store(page, 1_u8).is_err());
+            assert!(view.fetch_add(page, 1_u64).is_err());
+            // SAFETY: nobody writes the file.
+            assert!(unsafe { view.with_slice(|bytes| bytes[page]) }.is_err());
+            assert_eq!(fault::count(), 5 * round);
+        }
+    })
+    .well();
+}
+
 #[test]
 fn the_error_number_survives_a_lost_page() {
     child::run("the_error_number_survives_a_lost_page", || {

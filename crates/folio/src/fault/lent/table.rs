@@ -5,7 +5,7 @@
 //!
 //! Where somebody writes one thing and then reads another that somebody else writes before reading the first, there is a
 //! fence between the two on both sides: of the two, one at least sees what the other has written. `crates/model` runs this
-//! source through a model checker, which finds each of the fences needed.
+//! source through a model checker.
 
 use super::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence, spin};
 use std::ptr;

@@ -97,6 +97,9 @@ mod registers {
 mod registers {
     use super::ucontext_t;
 
+    // The kernel leaves room for a mask of 1024 signals (`asm/ucontext.h`). Up to 0.2.189 the binding for Android did not.
+    const _: () = assert!(std::mem::offset_of!(ucontext_t, uc_mcontext) == 176, "use a later version of libc");
+
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
         context.uc_mcontext.pc as usize
     }
