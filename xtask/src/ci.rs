@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, minimal, report, rules};
+use crate::{bench, minimal, model, report, rules};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub(crate) enum Step {
     Features,
     /// The library's tests as users run the library: optimized, overflow unchecked
     Release,
+    /// The library's lock-free parts under a model checker
+    Model,
     /// The example that shows the library at work
     Tour,
     /// The benchmarks: formatting, lints, and every row once, for its result
@@ -116,6 +118,7 @@ impl Step {
                 execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
                 execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
             }
+            Step::Model => model::run(),
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::Bench => {
                 component("rustfmt")?;

@@ -14,6 +14,7 @@ mod ci;
 mod cross;
 mod foreign;
 mod minimal;
+mod model;
 mod packages;
 mod report;
 mod rules;

@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<()> {
     // Links, to the licences for instance, become what they point to.
     cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
-    shell.write_file(copy.join("Cargo.toml"), library_alone(workspace)?.to_string())?;
+    shell.write_file(copy.join("Cargo.toml"), with_member(workspace, "crates/folio")?.to_string())?;
     let written: Table = fs::read_to_string(from.join("Cargo.toml"))?.parse()?;
     let manifest = to.join("Cargo.toml");
 
@@ -80,10 +80,14 @@ fn check_foreign(shell: &Shell, target: &str) -> Result<()> {
     execute(cmd!(foreign, "{cargo} check --package folio --lib --locked --all-features {CHECK_STD} --target {target}"))
 }
 
-/// The workspace's manifest with the library as the only member.
-fn library_alone(mut manifest: Table) -> Result<Table> {
+/// The workspace's manifest with `member` as the only one.
+///
+/// # Errors
+///
+/// If it is not the manifest of a workspace.
+pub(crate) fn with_member(mut manifest: Table, member: &str) -> Result<Table> {
     let workspace = manifest.get_mut("workspace").and_then(Value::as_table_mut).context("no workspace")?;
-    workspace.insert("members".to_owned(), Value::from(vec!["crates/folio"]));
+    workspace.insert("members".to_owned(), Value::from(vec![member]));
     workspace.remove("default-members");
     Ok(manifest)
 }
@@ -155,8 +159,8 @@ mod tests {
     #[test]
     fn the_copy_has_one_member_and_keeps_the_rest() {
         let manifest = table("[workspace]\nmembers = ['a', 'b']\n[workspace.package]\nedition = '2024'\n");
-        let text = library_alone(manifest).unwrap().to_string();
-        assert!(text.contains("members = [\"crates/folio\"]") && text.contains("edition = \"2024\""), "{text}");
+        let text = with_member(manifest, "a").unwrap().to_string();
+        assert!(text.contains("members = [\"a\"]") && text.contains("edition = \"2024\""), "{text}");
     }
 
     #[test]

@@ -222,6 +222,28 @@ fn closures_can_be_nested_and_the_page_comes_back_after_the_last() {
     assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 3 * page as u64);
 }
 
+/// The kernel raises no signal for its own copies, so nothing takes the page's place.
+#[test]
+fn a_system_call_that_is_handed_a_lost_page_fails() {
+    if !lends_memory() {
+        eprintln!("skipped: a_system_call_that_is_handed_a_lost_page_fails: slices are copies on this platform");
+        return;
+    }
+    let page = folio::page_size();
+    let (file, other) = (file(2), tempfile::tempfile().unwrap());
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    // SAFETY: nobody writes the file.
+    let result = unsafe {
+        view.with_slice(|bytes| {
+            file.set_len(page as u64).unwrap();
+            assert_eq!(other.write_at(&bytes[page..], 0).unwrap_err().raw_os_error(), Some(libc::EFAULT));
+            assert!(other.write_at(bytes, 0).unwrap_or(0) <= page);
+            sum(&bytes[..page])
+        })
+    };
+    assert_eq!(result.unwrap(), page as u64, "no instruction has touched the lost page");
+}
+
 #[test]
 fn a_panic_leaves_the_pages_in_order() {
     let page = folio::page_size();
@@ -318,11 +340,18 @@ fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
     let mut options = MmapOptions::new();
     // SAFETY: as in the call above.
     unsafe { options.zero_fill_on_fault() };
-    let view = options.map_view(&file, Protection::ReadWrite).unwrap();
+    let view = options.keep_file().map_view(&file, Protection::ReadWrite).unwrap();
     file.set_len(0).unwrap();
     // SAFETY: nobody writes the file.
     assert_eq!(unsafe { view.as_slice() }[page], 0);
     view.flush_range(0, page).unwrap();
+    view.flush_async_range(0, page).unwrap();
     assert_eq!(offset_of(view.flush_range(page, 1)), page);
     assert_eq!(offset_of(view.flush()), page);
+    assert_eq!(offset_of(view.flush_async_range(page, page)), page);
+    assert_eq!(offset_of(view.flush_async()), page);
+    assert_eq!(offset_of(view.sync_all()), page);
+    assert_eq!(offset_of(view.read_exact_at(&mut [0; 9], page - 4)), page - 4, "and what is lost itself is lost");
+    assert_eq!(offset_of(view.store(page, 1_u64)), page);
+    assert_eq!(offset_of(view.fetch_add(page, 1_u64)), page);
 }

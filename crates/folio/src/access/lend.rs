@@ -69,8 +69,11 @@ impl View<Shared> {
     ///   file, in this process or any other. Cutting the file short is allowed.
     /// - After a fault, bytes that `f` has seen may become zero while it still runs. So nothing in it may rely, for memory safety,
     ///   on having checked a byte earlier: no `&str` made without a copy, no archive that was validated once.
+    /// - Pages are lost whole. So the same goes for plain slices of other views, where they share the first or the last page with
+    ///   this one.
     ///
-    /// Side effects of `f` are not undone by the error. [`fault`](View::fault) may be asked inside. The thread that calls takes
+    /// Side effects of `f` are not undone by the error. A system call that is handed the slice, or a part of it, does not touch
+    /// the page as `f` does: it fails with `EFAULT`, or stops before the page, as for any memory that is not there. [`fault`](View::fault) may be asked inside. The thread that calls takes
     /// the signals of lost pages, even if it had blocked them; another thread that `f` hands the slice to, and that blocks
     /// them, dies of a lost page unless it calls [`prepare_thread`](crate::fault::prepare_thread) first.
     ///

@@ -35,7 +35,8 @@
 //! - A host that must not see foreign handlers at all chooses [`use_kernel_copies`].
 //!
 //! The first checked access of a process or of a thread does this work, so it should not be made inside a signal handler.
-//! Every later one may be.
+//! Every later one may be, as far as the handler can do with an error: one is allocated, which a handler that may have
+//! interrupted an allocation must not do. While a fault is being handled, no other handler runs.
 //!
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 

@@ -43,18 +43,21 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// The byte at `at` could not be reached: counted, and reported.
+    /// The byte at `at` could not be reached.
     #[cold]
     pub(crate) fn lost(at: usize) -> Stop {
-        super::COUNT.fetch_add(1, Ordering::Relaxed);
         Stop::Fault(at)
     }
 
-    /// The public error, for an access that began at byte `base` of the view.
+    /// The public error, for an access that began at byte `base` of the view. A fault is counted here, where the access ends: it
+    /// may have been made more than once.
     #[cold]
     pub(crate) fn into_error(self, base: usize) -> io::Error {
         match self {
-            Stop::Fault(at) => io::Error::other(Fault { offset: base + at }),
+            Stop::Fault(at) => {
+                super::COUNT.fetch_add(1, Ordering::Relaxed);
+                io::Error::other(Fault { offset: base + at })
+            }
             Stop::Failed(error) => error,
         }
     }

@@ -352,7 +352,8 @@ fn a_fault_is_counted_once() -> io::Result<()> {
     let before = super::count();
     for _ in 0..10 {
         // SAFETY: a range of the arena.
-        assert!(unsafe { load::<u64>(arena.at(arena.lost.0)) }.is_err());
+        let stop = unsafe { load::<u64>(arena.at(arena.lost.0)) }.unwrap_err();
+        assert_eq!(super::Fault::of(&stop.into_error(3)).map(|fault| fault.offset), Some(3));
     }
     assert!(super::count() >= before + 10);
     Ok(())

@@ -92,6 +92,18 @@ pub(crate) fn chain(signal: c_int) {
     BELOW.store(before.sa_sigaction, SeqCst);
 }
 
+/// A handler that passes on, and then repairs the page.
+pub(crate) extern "C" fn pass_on_and_repair(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    pass_on(signal, info, context);
+    repair();
+}
+
+/// Puts [`pass_on_and_repair`] on top of what is there.
+pub(crate) fn chain_and_repair(signal: c_int) {
+    chain(signal);
+    install(signal, pass_on_and_repair as *const () as usize, libc::SA_SIGINFO | libc::SA_ONSTACK, &[]);
+}
+
 /// Installs an action and answers the one before.
 pub(crate) fn install(signal: c_int, handler: usize, flags: c_int, mask: &[c_int]) -> libc::sigaction {
     // SAFETY: zeros are valid for all fields.

@@ -28,6 +28,11 @@ impl Ended {
         assert!(self.status.success(), "{self:?}");
     }
 
+    /// What the child has written to its standard error.
+    pub(crate) fn said(&self) -> &str {
+        &self.stderr
+    }
+
     /// This signal ended the child.
     #[track_caller]
     pub(crate) fn by_signal(&self, signal: i32) -> &Ended {
@@ -48,6 +53,12 @@ impl Ended {
 /// does not return.
 #[track_caller]
 pub(crate) fn run(test: &str, scenario: impl FnOnce()) -> Ended {
+    run_for(LIMIT, test, scenario)
+}
+
+/// [`run`] with another limit.
+#[track_caller]
+pub(crate) fn run_for(limit: Duration, test: &str, scenario: impl FnOnce()) -> Ended {
     if env::var(VARIABLE).is_ok_and(|name| name == test) {
         without_core_file();
         scenario();
@@ -71,7 +82,7 @@ pub(crate) fn run(test: &str, scenario: impl FnOnce()) -> Ended {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
-        if start.elapsed() > LIMIT {
+        if start.elapsed() > limit {
             child.kill().unwrap();
             child.wait().unwrap();
             panic!("{test} hangs: {}", reader.join().unwrap());

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use super::extent::Extent;
-use super::sync::{AtomicU32, AtomicUsize, Mutex, Ordering, fence};
+use super::sync::{AtomicU32, AtomicUsize, Ordering, fence};
 use std::ops::Range;
 
 /// The low two bits of a page's word; the others count how often the page has been brought back.
@@ -35,19 +35,19 @@ pub(crate) trait Exchange {
 /// The pages of one mapping. Everything rests on the order in which things happen to them:
 ///
 /// - **[P1]** a page's word is not whole from before its mapping is exchanged until after it is brought back;
-/// - **[P2]** `turns` is raised, and seen by every thread, before a page is exchanged, and raised again after one is brought
-///   back;
+/// - **[P2]** `turns` is raised, and with [P1] seen by every thread, before a page is exchanged;
 /// - **[P3]** a page is brought back only while no entry of the table covers it. So whoever has published an entry and
-///   *then* finds the word whole, or lost, can rely on a lost page staying lost until the entry is withdrawn.
+///   *then* finds the word whole can rely on nobody bringing the page back until the entry is withdrawn: a page that is lost
+///   meanwhile stays lost.
+///
+/// Nothing of this takes a lock: the handler may have interrupted anybody, and a child may have been forked meanwhile.
 pub(crate) struct Pages<X> {
     exchange: X,
     words: Box<[AtomicU32]>,
     /// How many words are not whole, at least.
     lost: AtomicUsize,
-    /// How many exchanges have been begun or ended, see [P2]. 0: none ever.
+    /// How many exchanges have been begun, see [P2]. 0: none ever.
     turns: AtomicUsize,
-    /// Held by who brings pages back. Never by the handler.
-    bringing_back: Mutex<()>,
 }
 
 /// What became of a page that could not be reached.
@@ -66,7 +66,7 @@ pub(crate) enum Loss {
 impl<X: Exchange> Pages<X> {
     /// `words` are all 0.
     pub(crate) fn new(exchange: X, words: Box<[AtomicU32]>) -> Pages<X> {
-        Pages { exchange, words, lost: AtomicUsize::new(0), turns: AtomicUsize::new(0), bringing_back: Mutex::new(()) }
+        Pages { exchange, words, lost: AtomicUsize::new(0), turns: AtomicUsize::new(0) }
     }
 
     /// The mapping.
@@ -77,63 +77,68 @@ impl<X: Exchange> Pages<X> {
     /// Has a page stand in zeros. For the handler.
     pub(crate) fn lose(&self, page: usize) -> Loss {
         let word = &self.words[page];
-        let was = word.load(Ordering::SeqCst);
+        let was = word.load(Ordering::Relaxed);
         match was & STATE {
             LOST => return Loss::Before,
             MOVING => return Loss::Elsewhere,
             _ => {}
         }
         // [P1]
-        if word.compare_exchange(was, was | MOVING, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        if word.compare_exchange(was, was | MOVING, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return Loss::Elsewhere;
         }
-        self.lost.fetch_add(1, Ordering::SeqCst);
+        self.lost.fetch_add(1, Ordering::Relaxed);
         // [P2]
-        self.turns.fetch_add(1, Ordering::SeqCst);
+        self.turns.fetch_add(1, Ordering::Relaxed);
         self.exchange.barrier();
         if self.exchange.set_aside(page) {
-            word.store(was | LOST, Ordering::SeqCst);
+            word.store(was | LOST, Ordering::Release);
             Loss::Now
         } else {
-            word.store(was.wrapping_add(TURN), Ordering::SeqCst);
-            self.lost.fetch_sub(1, Ordering::SeqCst);
+            word.store(was.wrapping_add(TURN), Ordering::Release);
+            self.lost.fetch_sub(1, Ordering::Release);
             Loss::Refused
         }
     }
 
     /// Brings back every lost page of a range that `in_use` does not claim. A page that cannot be brought back stays lost.
     pub(crate) fn bring_back(&self, range: Range<usize>, in_use: impl Fn(usize) -> bool) {
-        if self.lost.load(Ordering::SeqCst) == 0 {
+        if self.lost.load(Ordering::Acquire) == 0 {
             return;
         }
-        let guard = self.bringing_back.lock();
         for page in range {
             let word = &self.words[page];
-            let was = word.load(Ordering::SeqCst);
-            // [P3]: whoever publishes an entry after this look sees a word that is not whole, and leaves the page alone.
-            if was & STATE != LOST || in_use(page) {
+            let was = word.load(Ordering::Acquire);
+            if was & STATE != LOST {
                 continue;
             }
-            word.store(was - LOST + MOVING, Ordering::SeqCst);
+            // [P3]: whoever publishes an entry that the look behind the fence misses sees a word that is not whole, and leaves the
+            // page alone.
+            fence(Ordering::SeqCst);
+            if in_use(page) {
+                continue;
+            }
+            // If somebody else has brought it back meanwhile, the turn is another one.
+            let moving = was - LOST + MOVING;
+            if word.compare_exchange(was, moving, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                continue;
+            }
             if self.exchange.bring_back(page) {
-                // [P2], then [P1].
-                self.turns.fetch_add(1, Ordering::SeqCst);
-                word.store((was - LOST).wrapping_add(TURN), Ordering::SeqCst);
-                self.lost.fetch_sub(1, Ordering::SeqCst);
+                word.store((was - LOST).wrapping_add(TURN), Ordering::Release);
+                self.lost.fetch_sub(1, Ordering::Release);
             } else {
-                word.store(was, Ordering::SeqCst);
+                word.store(was, Ordering::Release);
             }
         }
-        drop(guard);
     }
 
     /// The first page of a range that is not whole.
     pub(crate) fn first_lost(&self, range: Range<usize>) -> Option<usize> {
-        if self.lost.load(Ordering::SeqCst) == 0 {
+        if self.lost.load(Ordering::Acquire) == 0 {
             return None;
         }
         let first = range.start;
-        let at = self.words[range].iter().position(|word| word.load(Ordering::SeqCst) & STATE != WHOLE)?;
+        let at = self.words[range].iter().position(|word| word.load(Ordering::Acquire) & STATE != WHOLE)?;
         Some(first + at)
     }
 
@@ -149,24 +154,35 @@ impl<X: Exchange> Pages<X> {
         &self.turns
     }
 
-    /// Runs an access that may be repeated to the pages of a range until no page was exchanged meanwhile, and answers the
-    /// first one that is lost, and what the access answered.
+    /// Runs an access that may be repeated to the pages of a range until none of them was exchanged meanwhile, up to the first
+    /// one that is lost; answers that, and what the access answered. What happens to other pages is no reason to repeat it: a
+    /// store that others have answered to already must not be made again.
     pub(crate) fn undisturbed<R>(&self, range: Range<usize>, mut access: impl FnMut() -> R) -> (Option<usize>, R) {
         loop {
-            let before = self.turns.load(Ordering::SeqCst);
+            let before = self.turns_of(range.clone());
             let answer = access();
-            fence(Ordering::SeqCst);
-            let lost = self.first_lost(range.clone());
-            if self.turns.load(Ordering::SeqCst) == before {
-                return (lost, answer);
+            // No fence: the barrier of who exchanges a page stands either before the access or behind all that follows.
+            let after = self.turns_of(range.clone());
+            if before == after {
+                return (after.1, answer);
             }
         }
+    }
+
+    /// The first page of a range that is not whole, and how often those before it have been brought back, taken together.
+    fn turns_of(&self, range: Range<usize>) -> (u64, Option<usize>) {
+        let mut turns = 0;
+        for page in range {
+            let Some(turn) = self.turn(page) else { return (turns, Some(page)) };
+            turns += u64::from(turn);
+        }
+        (turns, None)
     }
 
     /// How often a page has been brought back, or `None` if it is not whole: for an access that cannot be repeated, to
     /// compare before and after.
     pub(crate) fn turn(&self, page: usize) -> Option<u32> {
-        let word = self.words[page].load(Ordering::SeqCst);
+        let word = self.words[page].load(Ordering::Acquire);
         (word & STATE == WHOLE).then_some(word)
     }
 }

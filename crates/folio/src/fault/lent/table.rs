@@ -2,8 +2,12 @@
 //!
 //! Lock-free, because the handler may have interrupted anybody: entries are taken, published, withdrawn and taken again,
 //! and never freed. A handler that finds an entry stays inside it while it works, and who withdraws the entry waits for that.
+//!
+//! Where somebody writes one thing and then reads another that somebody else writes before reading the first, there is a
+//! fence between the two on both sides: of the two, one at least sees what the other has written. `crates/model` runs this
+//! source through a model checker.
 
-use super::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, spin};
+use super::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, fence, spin};
 use std::ptr;
 
 /// A range of addresses that somebody is using, and what belongs to it.
@@ -18,7 +22,7 @@ pub(crate) struct Entry<T: 'static> {
     begin: AtomicUsize,
     end: AtomicUsize,
     of: AtomicPtr<T>,
-    /// How many handlers are at work in this entry, or about to find that it is not theirs.
+    /// How many handlers are at work in this entry, or about to find that it was withdrawn.
     inside: AtomicUsize,
 }
 
@@ -47,7 +51,7 @@ impl<T: Sync> Table<T> {
 
     /// The entries there are now. New ones are added at the front, so a walk that has begun does not see them.
     fn entries(&self) -> impl Iterator<Item = &'static Entry<T>> {
-        let mut at: *const Entry<T> = self.head.load(Ordering::SeqCst);
+        let mut at: *const Entry<T> = self.head.load(Ordering::Acquire);
         std::iter::from_fn(move || {
             // SAFETY: null, or an entry of this list; those are never freed.
             let entry = unsafe { at.as_ref() }?;
@@ -56,8 +60,8 @@ impl<T: Sync> Table<T> {
         })
     }
 
-    /// Publishes that `begin..end` is in use. What comes after in this thread comes after the publication for every other
-    /// thread too.
+    /// Publishes that `begin..end` is in use. Of this and what [`in_use`](Self::in_use) answers behind a fence, one comes first
+    /// for everybody.
     ///
     /// # Safety
     ///
@@ -65,14 +69,17 @@ impl<T: Sync> Table<T> {
     pub(crate) unsafe fn publish(&self, begin: usize, end: usize, of: *const T) -> Published<T> {
         let free = self.entries().find(|entry| {
             !entry.taken.load(Ordering::Relaxed)
-                && entry.taken.compare_exchange(false, true, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+                && entry.taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
         });
         let entry = free.unwrap_or_else(|| self.grow());
-        // This owner alone writes these, and no handler reads them while `active` is clear [T1].
-        entry.begin.store(begin, Ordering::Relaxed);
-        entry.end.store(end, Ordering::Relaxed);
+        // This owner alone writes these, and no handler relies on them while `active` is clear [T1]. Who sees them sees all that
+        // the owner before has done, too.
+        entry.begin.store(begin, Ordering::Release);
+        entry.end.store(end, Ordering::Release);
         entry.of.store(of.cast_mut(), Ordering::Relaxed);
-        entry.active.store(true, Ordering::SeqCst);
+        entry.active.store(true, Ordering::Release);
+        // Before this owner looks at anything that it relies on.
+        fence(Ordering::SeqCst);
         Published(entry)
     }
 
@@ -87,10 +94,10 @@ impl<T: Sync> Table<T> {
             of: AtomicPtr::new(ptr::null_mut()),
             inside: AtomicUsize::new(0),
         }));
-        let mut head = self.head.load(Ordering::SeqCst);
+        let mut head = self.head.load(Ordering::Relaxed);
         loop {
             entry.next = head;
-            match self.head.compare_exchange(head, entry, Ordering::SeqCst, Ordering::SeqCst) {
+            match self.head.compare_exchange(head, entry, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return entry,
                 Err(other) => head = other,
             }
@@ -101,12 +108,15 @@ impl<T: Sync> Table<T> {
     /// it does not decline by `None`. For the handler: no lock, no allocation.
     pub(crate) fn find<R>(&self, address: usize, mut work: impl FnMut(&T) -> Option<R>) -> Option<R> {
         self.entries().find_map(|entry| {
-            if !entry.active.load(Ordering::SeqCst) {
+            // A range that the faulting instruction was given was published before: this look does not miss it. Entries that
+            // are not ours are left alone, or a child that was forked meanwhile would wait for us for ever.
+            if !entry.covers(address, address + 1) {
                 return None;
             }
-            entry.inside.fetch_add(1, Ordering::SeqCst);
+            entry.inside.fetch_add(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
             // From here on, an owner that withdraws waits for us. What was true before may have changed: look again.
-            let answer = if entry.active.load(Ordering::SeqCst) && entry.overlaps(address, address + 1) {
+            let answer = if entry.covers(address, address + 1) {
                 let of = entry.of.load(Ordering::Relaxed);
                 // SAFETY: the entry is active, so this points to a living value, and its owner waits for us before that
                 // ends [T1].
@@ -114,30 +124,34 @@ impl<T: Sync> Table<T> {
             } else {
                 None
             };
-            entry.inside.fetch_sub(1, Ordering::SeqCst);
+            entry.inside.fetch_sub(1, Ordering::Release);
             answer
         })
     }
 
-    /// Whether some of `begin..end` is in use.
+    /// Whether some of `begin..end` is in use. Behind a fence: see [`publish`](Self::publish).
     pub(crate) fn in_use(&self, begin: usize, end: usize) -> bool {
-        self.entries().any(|entry| entry.active.load(Ordering::SeqCst) && entry.overlaps(begin, end))
+        self.entries().any(|entry| entry.covers(begin, end))
     }
 }
 
 impl<T> Entry<T> {
-    fn overlaps(&self, begin: usize, end: usize) -> bool {
-        self.begin.load(Ordering::Relaxed) < end && begin < self.end.load(Ordering::Relaxed)
+    /// Whether the entry is active and its range has a byte of `begin..end`.
+    fn covers(&self, begin: usize, end: usize) -> bool {
+        self.active.load(Ordering::Acquire)
+            && self.begin.load(Ordering::Acquire) < end
+            && begin < self.end.load(Ordering::Acquire)
     }
 }
 
 impl<T> Published<T> {
     /// Takes the range out of the table, and returns when no handler is at work in it any more.
     pub(crate) fn withdraw(self) {
-        self.0.active.store(false, Ordering::SeqCst);
-        while self.0.inside.load(Ordering::SeqCst) != 0 {
+        self.0.active.store(false, Ordering::Release);
+        fence(Ordering::SeqCst);
+        while self.0.inside.load(Ordering::Acquire) != 0 {
             spin();
         }
-        self.0.taken.store(false, Ordering::SeqCst);
+        self.0.taken.store(false, Ordering::Release);
     }
 }

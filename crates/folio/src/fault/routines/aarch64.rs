@@ -240,8 +240,9 @@ routines! {{
         "mov x0, #0",
         "ret",
 
-        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy of it is what
-        // a wide move has reached over: from the cursors, byte by byte. `x7` becomes the view's cursor.
+        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy before it is what
+        // a wide move has reached over: from the cursors, byte by byte. `x7` becomes the view's cursor. If there is
+        // something to copy, the page may be back by then, so it is tried again.
         at!("lost.loop"),
         "sub x7, x5, x0",
         "mov x0, x5",
@@ -251,6 +252,9 @@ routines! {{
         "mov x7, #0",
         at!("resume"),
         "add x7, x3, x7",
+        "cmp x7, x4",
+        concat!("b.hs ", label!("lost.bytes")),
+        "add x4, x3, x2",
         "2:",
         "cmp x7, x4",
         concat!("b.hs ", label!("lost.bytes")),

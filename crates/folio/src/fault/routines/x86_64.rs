@@ -213,8 +213,9 @@ routines! {{
         "xor eax, eax",
         "ret",
 
-        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy of it is what
-        // a wide move has reached over: from the cursors, byte by byte. `rax` becomes the view's cursor.
+        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy before it is what
+        // a wide move has reached over: from the cursors, byte by byte. `rax` becomes the view's cursor. If there is
+        // something to copy, the page may be back by then, so it is tried again.
         at!("lost.rep"),
         "mov rax, rdx",
         "sub rax, rcx",
@@ -233,6 +234,9 @@ routines! {{
         "xor eax, eax",
         at!("resume"),
         "add rax, r8",
+        "cmp rax, r9",
+        concat!("jae ", label!("lost.bytes")),
+        "lea r9, [r8 + rdx]",
         "2:",
         "cmp rax, r9",
         concat!("jae ", label!("lost.bytes")),

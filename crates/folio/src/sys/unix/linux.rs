@@ -257,7 +257,7 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Res
         let count = unsafe {
             libc::syscall(libc::SYS_process_vm_writev, own, &raw const local, ONE, &raw const remote, ONE, NO_FLAGS)
         };
-        if let Some(count) = copied(count)? {
+        if let Some(count) = copied(count)?.filter(|&count| count > 0 || reaches(own, buffer)) {
             return Ok(count);
         }
     }
@@ -282,12 +282,26 @@ pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8]) -> io::Result<usi
         let count = unsafe {
             libc::syscall(libc::SYS_process_vm_readv, own, &raw const local, ONE, &raw const remote, ONE, NO_FLAGS)
         };
-        if let Some(count) = copied(count)? {
+        if let Some(count) = copied(count)?.filter(|&count| count > 0 || reaches(own, buffer)) {
             return Ok(count);
         }
     }
     // SAFETY: the same obligations, passed on.
     unsafe { pipe::checked_write(to, buffer) }
+}
+
+/// Whether the kernel reaches the first byte of a buffer as the remote side of a copy. If nothing was copied and it does, the
+/// mapping was what it could not reach. It does not if the buffer, on a stack that somebody has put there, is secret memory
+/// (memfd_secret(2)).
+fn reaches(own: libc::pid_t, buffer: &[u8]) -> bool {
+    let mut byte = 0_u8;
+    let local = iovec(&raw mut byte, 1);
+    let remote = iovec(buffer.as_ptr().cast_mut(), 1);
+    // SAFETY: the kernel writes the byte, which is ours, and reads the buffer.
+    let count = unsafe {
+        libc::syscall(libc::SYS_process_vm_readv, own, &raw const local, ONE, &raw const remote, ONE, NO_FLAGS)
+    };
+    count == 1
 }
 
 /// The last arguments of the two calls, in the kernel's width. They are made without the C library's wrappers, which the

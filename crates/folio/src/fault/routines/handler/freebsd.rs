@@ -97,6 +97,19 @@ mod registers {
 
 pub(super) use registers::{pc, set_pc, set_view_end, view_side};
 
+/// How many signals there are (`_SIG_MAXSIG` in `sys/_sigset.h`).
+pub(super) const SIGNALS: c_int = 128;
+
+/// What the interrupted code blocks.
+///
+/// # Safety
+///
+/// `context` is that of a handler.
+pub(super) unsafe fn mask(context: *const ucontext_t) -> *const libc::sigset_t {
+    // SAFETY: valid (caller).
+    unsafe { &raw const (*context).uc_sigmask }
+}
+
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {
     // SAFETY: the call has no preconditions.

@@ -97,6 +97,9 @@ mod registers {
 mod registers {
     use super::ucontext_t;
 
+    // The kernel leaves room for a mask of 1024 signals (`asm/ucontext.h`). Up to 0.2.189 the binding for Android did not.
+    const _: () = assert!(std::mem::offset_of!(ucontext_t, uc_mcontext) == 176, "use a later version of libc");
+
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
         context.uc_mcontext.pc as usize
     }
@@ -116,6 +119,24 @@ mod registers {
 }
 
 pub(super) use registers::{pc, set_pc, set_view_end, view_side};
+
+/// How many signals there are.
+pub(super) const SIGNALS: c_int = 64;
+
+/// What the interrupted code blocks. The kernel has filled in as many bits of the set as there are signals, which may be less
+/// than the C library's type has.
+///
+/// # Safety
+///
+/// `context` is that of a handler.
+pub(super) unsafe fn mask(context: *const ucontext_t) -> *const libc::sigset_t {
+    #[cfg(all(target_os = "android", target_arch = "x86_64"))]
+    // SAFETY: valid (caller).
+    return unsafe { &raw const (*context).uc_sigmask64 }.cast();
+    #[cfg(not(all(target_os = "android", target_arch = "x86_64")))]
+    // SAFETY: valid (caller).
+    return unsafe { &raw const (*context).uc_sigmask };
+}
 
 /// Where the C library keeps the error number of this thread.
 pub(super) fn errno() -> *mut c_int {

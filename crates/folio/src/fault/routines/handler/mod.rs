@@ -8,7 +8,8 @@
 //! a program that puts its own handler on top and chains to ours would turn a second installation into a circle.
 //!
 //! Everything that a signal can lead to here is async-signal-safe: it touches its arguments, atomics and constants, and
-//! calls only what POSIX lists as safe. It is never removed, and the module that contains it is never unloaded.
+//! calls only what POSIX lists as safe. While it runs all signals are blocked, so that nothing that may fault itself interrupts
+//! it. It is never removed, and the module that contains it is never unloaded.
 //!
 //! For faults outside of the routines it asks the table of slices that closures are using ([`lent`]).
 
@@ -161,7 +162,7 @@ unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> 
         let (begin, end) = system::view_side(context);
         if begin < address.end && address.start < end {
             if CERTAIN {
-                // The byte there is lost: the routine copies what comes before, and does not try it again.
+                // The byte there is lost: the routine copies what comes before.
                 system::set_view_end(context, address.start.max(begin));
             }
             system::set_pc(context, exit);
@@ -181,7 +182,8 @@ fn action_for(entry: usize, below: &libc::sigaction) -> libc::sigaction {
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = ENTRY[entry] as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | restart;
-    action.sa_mask = empty_set();
+    // Nothing interrupts: what faults while the kernel blocks the signal for us would end the process.
+    action.sa_mask = full_set();
     action
 }
 
@@ -218,6 +220,14 @@ fn empty_set() -> libc::sigset_t {
     // SAFETY: there is room for a set.
     unsafe { libc::sigemptyset(set.as_mut_ptr()) };
     // SAFETY: `sigemptyset` has filled it in, and cannot fail.
+    unsafe { set.assume_init() }
+}
+
+fn full_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: there is room for a set.
+    unsafe { libc::sigfillset(set.as_mut_ptr()) };
+    // SAFETY: `sigfillset` has filled it in, and cannot fail.
     unsafe { set.assume_init() }
 }
 

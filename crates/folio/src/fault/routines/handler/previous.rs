@@ -70,7 +70,8 @@ pub(super) unsafe fn pass_on(entry: usize, number: c_int, info: *mut siginfo_t, 
                 let default = (&raw const DEFAULT).cast_mut();
                 let _ = slot.compare_exchange(at, default, Ordering::AcqRel, Ordering::Relaxed);
             }
-            enter_mask(signal, previous);
+            // SAFETY: passed on.
+            unsafe { enter_mask(signal, previous, context) };
             if previous.flags & libc::SA_SIGINFO != 0 {
                 // SAFETY: not one of the two special values, so the program has given a function, and with this flag
                 // one of this type.
@@ -87,16 +88,31 @@ pub(super) unsafe fn pass_on(entry: usize, number: c_int, info: *mut siginfo_t, 
     }
 }
 
-/// Blocks what the kernel would have blocked for the previous handler. When our own returns, the kernel brings back the
-/// mask of the interrupted code.
-fn enter_mask(signal: Signal, previous: &Previous) {
-    // SAFETY: the set is initialised; a null pointer asks for no answer.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const previous.mask, ptr::null_mut()) };
-    // SAFETY: the set is initialised and the number is that of a signal.
-    let in_mask = unsafe { libc::sigismember(&raw const previous.mask, signal.number()) } == 1;
-    if previous.flags & libc::SA_NODEFER != 0 && !in_mask {
-        unblock(signal);
+/// Blocks what the kernel would have blocked for the previous handler, and nothing else: what the interrupted code blocks, the
+/// handler's mask, and the signal itself. When our own returns, the kernel brings back the mask of the interrupted code.
+///
+/// # Safety
+///
+/// `context` is that of a handler.
+unsafe fn enter_mask(signal: Signal, previous: &Previous, context: *mut c_void) {
+    // SAFETY: the kernel gives a valid pointer.
+    let interrupted = unsafe { system::mask(context.cast()) };
+    let mut set = previous.mask;
+    let mut add = |number: c_int| {
+        // SAFETY: the set is initialised. A number that the C library keeps for itself is refused.
+        unsafe { libc::sigaddset(&raw mut set, number) };
+    };
+    for number in 1..=system::SIGNALS {
+        // SAFETY: the kernel has filled in as much of the set as the numbers up to this reach.
+        if unsafe { libc::sigismember(interrupted, number) } == 1 {
+            add(number);
+        }
     }
+    if previous.flags & libc::SA_NODEFER == 0 {
+        add(signal.number());
+    }
+    // SAFETY: the set is initialised; a null pointer asks for no answer.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
 }
 
 /// Puts the entry point back if the handler that it called has reset the signal: some do that to end the process by

@@ -1,0 +1,195 @@
+//! `cargo xtask ci model`: the library's lock-free parts, run through a model checker.
+//!
+//! `crates/model` compiles the library's own source with the checker's atomics. A checker that explores too little is content
+//! with anything, so the same source is also run with one mistake at a time put into a copy of it: a fence removed, an ordering
+//! weakened, two steps exchanged. Each must be found.
+
+use crate::minimal;
+use crate::workspace::{self, cargo, execute, root, target_dir};
+use anyhow::{Result, bail, ensure};
+use std::fs;
+use std::time::Instant;
+use xshell::{Shell, cmd};
+
+/// A mistake: in this file, a text that occurs there once, and what to put in its place.
+struct Mistake {
+    name: &'static str,
+    file: &'static str,
+    right: &'static str,
+    wrong: &'static str,
+}
+
+const SOURCES: &str = "crates/folio/src/fault/lent";
+
+const MISTAKES: [Mistake; 18] = [
+    Mistake {
+        name: "no fence after an entry is published",
+        file: "table.rs",
+        right: "fence(Ordering::SeqCst);\n        Published(entry)",
+        wrong: "Published(entry)",
+    },
+    Mistake {
+        name: "no fence after the handler has entered",
+        file: "table.rs",
+        right: "fence(Ordering::SeqCst);\n            // From here on",
+        wrong: "// From here on",
+    },
+    Mistake {
+        name: "no fence after an entry is withdrawn",
+        file: "table.rs",
+        right: "fence(Ordering::SeqCst);\n        while",
+        wrong: "while",
+    },
+    Mistake {
+        name: "the handler leaves an entry relaxed",
+        file: "table.rs",
+        right: "entry.inside.fetch_sub(1, Ordering::Release)",
+        wrong: "entry.inside.fetch_sub(1, Ordering::Relaxed)",
+    },
+    Mistake {
+        name: "the owner waits relaxed",
+        file: "table.rs",
+        right: "self.0.inside.load(Ordering::Acquire)",
+        wrong: "self.0.inside.load(Ordering::Relaxed)",
+    },
+    Mistake {
+        name: "the owner does not wait",
+        file: "table.rs",
+        right: "self.0.inside.load(Ordering::Acquire) != 0",
+        wrong: "false",
+    },
+    Mistake {
+        name: "an entry is published relaxed",
+        file: "table.rs",
+        right: "entry.active.store(true, Ordering::Release)",
+        wrong: "entry.active.store(true, Ordering::Relaxed)",
+    },
+    Mistake {
+        name: "the handler does not look a second time",
+        file: "table.rs",
+        right: "let answer = if entry.covers(address, address + 1) {",
+        wrong: "let answer = if true {",
+    },
+    Mistake {
+        name: "the list grows relaxed",
+        file: "table.rs",
+        right: "compare_exchange(head, entry, Ordering::Release, Ordering::Relaxed)",
+        wrong: "compare_exchange(head, entry, Ordering::Relaxed, Ordering::Relaxed)",
+    },
+    Mistake {
+        name: "a page in use is brought back",
+        file: "pages.rs",
+        right: "if in_use(page) {",
+        wrong: "if in_use(page) && false {",
+    },
+    Mistake {
+        name: "two bring the same page back",
+        file: "pages.rs",
+        right: "if word.compare_exchange(was, moving, Ordering::Acquire, Ordering::Relaxed).is_err() {",
+        wrong: "if { word.store(moving, Ordering::Release); false } {",
+    },
+    Mistake {
+        name: "no barrier before a page is set aside",
+        file: "pages.rs",
+        right: "self.exchange.barrier();",
+        wrong: "",
+    },
+    Mistake {
+        name: "a page is set aside before the turn is raised",
+        file: "pages.rs",
+        right: "self.turns.fetch_add(1, Ordering::Relaxed);\n        self.exchange.barrier();\n        if self.exchange.set_aside(page) {",
+        wrong: "let aside = self.exchange.set_aside(page);\n        self.turns.fetch_add(1, Ordering::Relaxed);\n        self.exchange.barrier();\n        if aside {",
+    },
+    Mistake {
+        name: "an access is not repeated when its page has come back",
+        file: "pages.rs",
+        right: "if before == after {",
+        wrong: "if before.1 == after.1 {",
+    },
+    Mistake {
+        name: "a page that comes back is the same as before",
+        file: "pages.rs",
+        right: "word.store((was - LOST).wrapping_add(TURN), Ordering::Release);",
+        wrong: "word.store(was - LOST, Ordering::Release);",
+    },
+    Mistake {
+        name: "a page is whole before it is told",
+        file: "pages.rs",
+        right: "word.store((was - LOST).wrapping_add(TURN), Ordering::Release);",
+        wrong: "word.store((was - LOST).wrapping_add(TURN), Ordering::Relaxed);",
+    },
+    Mistake {
+        name: "a lost page is told relaxed",
+        file: "pages.rs",
+        right: "word.store(was | LOST, Ordering::Release);",
+        wrong: "word.store(was | LOST, Ordering::Relaxed);",
+    },
+    Mistake {
+        name: "a page counts as whole while it is exchanged",
+        file: "pages.rs",
+        right: "const MOVING: u32 = 1;",
+        wrong: "const MOVING: u32 = 4;",
+    },
+];
+
+/// Checks the models, and that each mistake is found.
+///
+/// # Errors
+///
+/// If a model fails, or one goes well in spite of a mistake.
+pub(crate) fn run() -> Result<()> {
+    let shell = workspace::shell()?;
+    let cargo = cargo();
+    // With build directories of their own: the flag is for every crate, and would have all others built anew.
+    shell.set_var("RUSTFLAGS", "--cfg folio_loom");
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join("model"));
+    execute(cmd!(shell, "{cargo} clippy --package folio-model --all-targets -- -Dwarnings"))?;
+    execute(cmd!(shell, "{cargo} test --package folio-model --release"))?;
+    mistakes(&shell)
+}
+
+/// Makes each mistake in a copy, and runs the models there.
+fn mistakes(shell: &Shell) -> Result<()> {
+    let copy = target_dir().join("model-mistakes");
+    shell.remove_path(&copy)?;
+    let sources = copy.join(SOURCES);
+    shell.create_dir(&sources)?;
+    let manifest = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
+    shell.write_file(copy.join("Cargo.toml"), minimal::with_member(manifest, "crates/model")?.to_string())?;
+    shell.copy_file(root().join("Cargo.lock"), &copy)?;
+    let (from, to) = (root().join("crates/model"), copy.join("crates/model"));
+    cmd!(shell, "cp --recursive {from} {to}").quiet().run()?;
+    let from = root().join(SOURCES);
+    for file in shell.read_dir(&from)? {
+        shell.copy_file(file, &sources)?;
+    }
+
+    let shell = shell.clone();
+    shell.change_dir(&copy);
+    let cargo = cargo();
+    let mut missed = Vec::new();
+    for Mistake { name, file, right, wrong } in MISTAKES {
+        let start = Instant::now();
+        let path = sources.join(file);
+        let source = fs::read_to_string(&path)?;
+        ensure!(
+            source.matches(right).count() == 1,
+            "{name}: {file} does not have the line any more, or more than once"
+        );
+        shell.write_file(&path, source.replace(right, wrong))?;
+        // The first model that fails is enough.
+        let output =
+            cmd!(shell, "{cargo} test --package folio-model --release --offline").quiet().ignore_status().output()?;
+        shell.write_file(&path, source)?;
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let found = said.lines().find(|line| line.starts_with("test ") && line.ends_with("FAILED"));
+        match found {
+            Some(test) => eprintln!("found by {test}: {name} ({:.1} s)", start.elapsed().as_secs_f64()),
+            None if output.status.success() => missed.push(name),
+            None => bail!("{name}: the copy does not build\n{said}"),
+        }
+    }
+    ensure!(missed.is_empty(), "no model finds: {}", missed.join("; "));
+    eprintln!("Each of {} mistakes was found, as it must be.", MISTAKES.len());
+    Ok(())
+}
