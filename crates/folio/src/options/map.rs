@@ -97,6 +97,7 @@ impl MmapOptions {
                 file_offset,
             })
         };
+        let mapping = mapping.showing(info.id);
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
