@@ -2,6 +2,7 @@
 
 use super::madvise;
 use crate::paging::{Advice, UncheckedAdvice};
+use crate::range::{round_down, round_up};
 use crate::sys::unix::{FileRef, retry, stat_of};
 use crate::sys::{Cached, Populate, Populated, zero_or_errno};
 use std::ffi::{CString, c_int, c_long};
@@ -11,6 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 // What not every C library names (include/uapi/asm-generic/mman-common.h).
 const MADV_COLD: c_int = 20;
@@ -58,6 +60,21 @@ pub(super) fn unchecked_number(advice: UncheckedAdvice) -> Option<c_int> {
         UncheckedAdvice::HwPoison => libc::MADV_HWPOISON,
         UncheckedAdvice::FreeReusable | UncheckedAdvice::FreeReuse => return None,
     })
+}
+
+/// Whether a hint makes sense for a range. A collapse of one without a whole huge page does nothing and says that all is well.
+pub(super) fn applies(advice: Advice, address: NonNull<u8>, len: usize) -> bool {
+    /// Bytes of a transparent huge page; 0 where that is not known.
+    static HUGE: OnceLock<usize> = OnceLock::new();
+    if advice != Advice::Collapse {
+        return true;
+    }
+    let huge = *HUGE.get_or_init(|| {
+        let size = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
+        size.ok().and_then(|text| text.trim().parse().ok()).filter(|size: &usize| size.is_power_of_two()).unwrap_or(0)
+    });
+    let start = address.as_ptr().addr();
+    huge == 0 || round_up(start, huge).is_some_and(|first| first < round_down(start + len, huge))
 }
 
 /// Whether this kernel has an advice of this number: of a range of no bytes it only looks at the number (madvise(2)).

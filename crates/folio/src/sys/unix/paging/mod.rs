@@ -38,7 +38,7 @@ pub(crate) fn knows_unchecked(advice: UncheckedAdvice) -> bool {
 
 /// `madvise` with a hint: whether it was taken.
 pub(crate) fn advise(address: NonNull<u8>, len: usize, advice: Advice) -> io::Result<bool> {
-    let Some(number) = os::number(advice) else {
+    let Some(number) = os::number(advice).filter(|_| os::applies(advice, address, len)) else {
         return Ok(false);
     };
     // SAFETY: the range is whole pages of one mapping (contract). What `os::number` answers for a hint changes no byte and

@@ -56,6 +56,11 @@ pub(super) fn unchecked_number(advice: UncheckedAdvice) -> Option<c_int> {
     }
 }
 
+/// No hint is for pages of some size only.
+pub(super) fn applies(_advice: Advice, _address: NonNull<u8>, _len: usize) -> bool {
+    true
+}
+
 /// What has a number here, the system knows: none of these is new.
 pub(super) fn knows_number(_number: c_int) -> bool {
     true
