@@ -71,8 +71,8 @@ impl<A: Access> View<A> {
     ///
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) where the system would not tell this process: Linux says of files that
     ///   the process neither owns nor could write that all of their pages are in memory (mincore(2)), which is no answer. So it
-    ///   is too if all pages seem to be there, the mapping keeps no file, and the file cannot be found by its path any more;
-    ///   [`residency_with`](Self::residency_with) knows.
+    ///   is too if all pages seem to be there, the mapping keeps no file, and the file is found neither by its path nor among the
+    ///   descriptors of the process; [`residency_with`](Self::residency_with) knows.
     /// - [`Unsupported`](io::ErrorKind::Unsupported) where the system has no such call, and the error of that call.
     #[doc(alias = "mincore", alias = "cachestat", alias = "QueryWorkingSetEx")]
     pub fn residency(&self) -> io::Result<Residency> {
@@ -198,7 +198,7 @@ impl<A: Access> View<A> {
             return Ok(());
         }
         let (first, _) = mapping.pages_of(self.start(), self.len());
-        if sys::paging::tells_residency(mapping.address_of(first), file) {
+        if sys::paging::tells_residency(mapping.address_of(first), file, mapping.file_id()) {
             return Ok(());
         }
         Err(io::Error::new(

@@ -1,6 +1,6 @@
 //! The paging part of the contract, for platforms whose memory has no pages that anybody could speak of.
 
-use super::{Cached, FileRef, NotLocked, Populate, Populated};
+use super::{Cached, FileId, FileRef, NotLocked, Populate, Populated};
 use crate::paging::{Advice, UncheckedAdvice};
 use std::io;
 use std::ptr::NonNull;
@@ -43,7 +43,7 @@ pub(crate) fn resident(_address: NonNull<u8>, _len: usize, _pages: &mut [u8]) ->
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>) -> bool {
+pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>, _id: Option<FileId>) -> bool {
     true
 }
 

@@ -2,7 +2,7 @@
 
 use super::{FileRef, address_of, is, page_size, true_or_last_error};
 use crate::paging::{Advice, UncheckedAdvice};
-use crate::sys::{Cached, NotLocked, Populate, Populated};
+use crate::sys::{Cached, FileId, NotLocked, Populate, Populated};
 use std::ffi::c_void;
 use std::io;
 use std::ptr::NonNull;
@@ -124,7 +124,7 @@ pub(crate) fn resident(address: NonNull<u8>, len: usize, pages: &mut [u8]) -> io
 }
 
 /// The answer of [`resident`] is the truth.
-pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>) -> bool {
+pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>, _id: Option<FileId>) -> bool {
     true
 }
 

@@ -4,10 +4,11 @@ use super::madvise;
 use crate::paging::{Advice, UncheckedAdvice};
 use crate::range::{round_down, round_up};
 use crate::sys::unix::{FileRef, retry, stat_of};
-use crate::sys::{Cached, Populate, Populated, zero_or_errno};
+use crate::sys::{Cached, FileId, Populate, Populated, zero_or_errno};
 use std::ffi::{CString, c_int, c_long};
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -154,12 +155,12 @@ pub(crate) fn cached(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<Opt
 }
 
 /// Whether `mincore` says the truth of a mapping of this file: to those who own the file or could write it. Of the files of
-/// others it says that every page is in memory (mm/mincore.c, since Linux 5.2). Without a handle the file is looked for by the
-/// names that the kernel gives the mapping.
-pub(crate) fn tells_residency(address: NonNull<u8>, file: Option<FileRef<'_>>) -> bool {
-    match file {
-        Some(file) => owns_or_writes(file),
-        None => file_at(address.as_ptr().addr()).is_some_and(|file| owns_or_writes(file.as_fd())),
+/// others it says that every page is in memory (mm/mincore.c, since Linux 5.2). Without a handle the file is looked for.
+pub(crate) fn tells_residency(address: NonNull<u8>, file: Option<FileRef<'_>>, id: Option<FileId>) -> bool {
+    match (file, id) {
+        (Some(file), _) => owns_or_writes(file),
+        (None, Some(id)) => file_at(address.as_ptr().addr(), id).is_some_and(|file| owns_or_writes(file.as_fd())),
+        (None, None) => false,
     }
 }
 
@@ -190,30 +191,29 @@ fn owns_or_writes(file: FileRef<'_>) -> bool {
     unknown && real == user && unsafe { libc::access(path.as_ptr(), libc::W_OK) } == 0
 }
 
-/// A handle of the file that is mapped at an address: by the link that only some may follow, or by its path, if that still
-/// leads there (proc_pid_maps(5), proc_pid_map_files(5)). It gives no access to the bytes.
-fn file_at(address: usize) -> Option<fs::File> {
+/// A handle of the file that is mapped at an address, which gives no access to the bytes: by the kernel's own link to it, which
+/// only some may follow (proc_pid_map_files(5)), by its path, if that still leads there (proc_pid_maps(5)), or by a descriptor of
+/// it that the process has open.
+fn file_at(address: usize, id: FileId) -> Option<fs::File> {
+    let open = |path: &Path| {
+        let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok()?;
+        let found = file.metadata().ok()?;
+        (FileId(found.dev(), found.ino()) == id).then_some(file)
+    };
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines().find_map(|line| {
-        let mut fields = line.splitn(6, ' ');
-        let range = fields.next()?;
-        let (start, end) = range.split_once('-')?;
-        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-        if !(start..end).contains(&address) {
-            return None;
-        }
-        let (device, inode) = (fields.nth(2)?, fields.next()?.parse::<u64>().ok()?);
-        let path = fields.next()?.trim_start();
-        let open = |path: &Path| fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).ok();
-        let same = |file: &fs::File| {
-            file.metadata().is_ok_and(|found| found.ino() == inode && device_of(found.dev()) == device)
-        };
-        open(format!("/proc/self/map_files/{range}").as_ref()).or_else(|| open(path.as_ref()).filter(same))
+    let line = maps.lines().find(|line| range_of(line).is_some_and(|range| range.contains(&address)))?;
+    // Range, permissions, offset, device, inode, path.
+    let mut fields = line.splitn(6, ' ');
+    let (range, path) = (fields.next()?, fields.nth(4)?.trim_start());
+    let by_link = open(format!("/proc/self/map_files/{range}").as_ref());
+    by_link.or_else(|| open(path.as_ref())).or_else(|| {
+        let mut descriptors = fs::read_dir("/proc/self/fd").ok()?;
+        descriptors.find_map(|descriptor| open(&descriptor.ok()?.path()))
     })
 }
 
-/// A device as `/proc/self/maps` writes it.
-fn device_of(device: u64) -> String {
-    let (major, minor) = (libc::major(device), libc::minor(device));
-    format!("{major:02x}:{minor:02x}")
+/// The addresses of a line of `/proc/self/maps`.
+fn range_of(line: &str) -> Option<Range<usize>> {
+    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+    Some(usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?)
 }

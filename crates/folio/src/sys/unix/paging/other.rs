@@ -2,7 +2,7 @@
 
 use crate::paging::{Advice, UncheckedAdvice};
 use crate::sys::unix::FileRef;
-use crate::sys::{Cached, Populate, Populated};
+use crate::sys::{Cached, FileId, Populate, Populated};
 use std::ffi::c_int;
 use std::io;
 use std::ptr::NonNull;
@@ -114,7 +114,7 @@ pub(crate) fn resident(_address: NonNull<u8>, _len: usize, _pages: &mut [u8]) ->
 }
 
 /// The answer of [`resident`] is the truth.
-pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>) -> bool {
+pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>, _id: Option<FileId>) -> bool {
     true
 }
 
