@@ -21,7 +21,7 @@ mod smaps;
 
 use maps::Canaries;
 use skip::skip;
-use smaps::{evict, pages_with, resident};
+use smaps::{beside, evict, pages_with, resident};
 
 /// Every hint.
 const ADVICE: [Advice; 16] = [
@@ -94,6 +94,7 @@ fn a_hint_reaches_the_pages_of_its_range_and_no_other() {
                 let flags = pages_with(view, |area| area.has(flag));
                 assert_eq!(flags.iter().position(|&has| has), Some(touched), "{advice:?}");
                 assert_eq!(flags.iter().filter(|&&has| has).count(), 1, "{advice:?}");
+                assert_eq!(beside(view, |area| area.has(flag)), [false; 2], "{advice:?}");
                 assert!(view.advise(undo).unwrap());
             }
             for offset in [0, 1, 6 * page] {
@@ -287,6 +288,9 @@ fn a_command_reaches_the_pages_of_its_range_and_no_other() {
         // SAFETY: nobody forks.
         unsafe { map.unchecked_advise_range(advice, 2 * page - 1, 2).unwrap() };
         assert_eq!(pages_with(&map, |area| area.has(flag)), [false, true, true, false, false, false]);
+        // SAFETY: nobody forks.
+        unsafe { map.unchecked_advise_range(advice, 6 * page - 1, 1).unwrap() };
+        assert_eq!(beside(&map, |area| area.has(flag)), [false; 2]);
         // In `memmap2`, this hit what lay behind the map.
         for (offset, len) in [(6 * page, 6 * page), (6 * page, 1), (usize::MAX, 2)] {
             // SAFETY: nobody forks.

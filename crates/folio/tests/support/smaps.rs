@@ -60,6 +60,12 @@ pub(crate) fn pages_with<A: Access>(view: &View<A>, has: impl Fn(&Area) -> bool)
     pages_of(view).step_by(page_size()).map(|page| has(of_page(page))).collect()
 }
 
+/// Whether what is mapped right before and right behind the pages of the view has a property.
+pub(crate) fn beside<A: Access>(view: &View<A>, has: impl Fn(&Area) -> bool) -> [bool; 2] {
+    let (areas, pages) = (areas(), pages_of(view));
+    [pages.start - 1, pages.end].map(|at| areas.iter().any(|area| area.range.contains(&at) && has(area)))
+}
+
 /// For each page that holds bytes of the view, whether it is in memory, as the kernel says itself.
 pub(crate) fn resident<A: Access>(view: &View<A>) -> Vec<bool> {
     let pages = pages_of(view);
