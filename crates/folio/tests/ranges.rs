@@ -448,7 +448,7 @@ mod linux {
             }
             // SAFETY: a shared mapping of a file loses nothing, and nobody forks.
             unsafe { view.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, count) }.unwrap();
-            // SAFETY: nobody forks.
+            // SAFETY: this process makes no child by `fork`.
             unsafe { view.unchecked_advise_range(UncheckedAdvice::DontFork, offset, count) }.unwrap();
             view.advise_range(Advice::DoFork, offset, count).unwrap();
             view.populate_read_range(offset, count).unwrap();

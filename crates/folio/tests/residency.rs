@@ -1,6 +1,7 @@
 //! Which pages are in memory: the answer against what the kernel says itself, after reads, writes and evictions whose effect is
 //! known.
 #![cfg(target_os = "linux")]
+#![allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 
 use folio::{Access, Advice, MmapMut, MmapOptions, MmapViewSync, Protection, Residency, View, page_size};
 use std::fs::{self, File};
@@ -338,7 +339,7 @@ fn who_is_not_told_the_truth_gets_no_number() {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{case} {name}"),
             }
         }
-        let error = view.resident_ranges().err().expect("an answer");
+        let error = view.resident_ranges().expect_err("an answer");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{case} {name}");
     }
     if told {
