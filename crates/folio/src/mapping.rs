@@ -255,7 +255,7 @@ impl Mapping {
         self.private && self.source == sys::Source::Memory
     }
 
-    /// Whether the bytes are those of a file: all of them, those that were written here too, if the mapping is shared.
+    /// Whether this is a mapping of a file, shared or private.
     pub(crate) fn shows_file(&self) -> bool {
         self.source == sys::Source::File
     }

@@ -285,15 +285,15 @@ fn a_command_reaches_the_pages_of_its_range_and_no_other() {
         [(UncheckedAdvice::DontFork, "dc", Advice::DoFork), (UncheckedAdvice::WipeOnFork, "wf", Advice::KeepOnFork)];
     for (advice, flag, undo) in commands {
         assert!(advice.is_supported() && undo.is_supported());
-        // SAFETY: this process makes no child by `fork`.
+        // SAFETY: no child made by `fork` touches these pages.
         unsafe { map.unchecked_advise_range(advice, 2 * page - 1, 2).unwrap() };
         assert_eq!(pages_with(&map, |area| area.has(flag)), [false, true, true, false, false, false]);
-        // SAFETY: this process makes no child by `fork`.
+        // SAFETY: no child made by `fork` touches these pages.
         unsafe { map.unchecked_advise_range(advice, 6 * page - 1, 1).unwrap() };
         assert_eq!(beside(&map, |area| area.has(flag)), [false; 2]);
         // In `memmap2`, this hit what lay behind the map.
         for (offset, len) in [(6 * page, 6 * page), (6 * page, 1), (usize::MAX, 2)] {
-            // SAFETY: this process makes no child by `fork`.
+            // SAFETY: no child made by `fork` touches these pages.
             let error = unsafe { map.unchecked_advise_range(advice, offset, len) }.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
         }

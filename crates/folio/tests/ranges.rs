@@ -446,9 +446,9 @@ mod linux {
             for advice in [Advice::Random, Advice::DontDump, Advice::WillNeed, Advice::Normal, Advice::DoDump] {
                 view.advise_range(advice, offset, count).unwrap();
             }
-            // SAFETY: a shared mapping of a file loses nothing, and nobody forks.
+            // SAFETY: a shared mapping of a file loses nothing.
             unsafe { view.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, count) }.unwrap();
-            // SAFETY: this process makes no child by `fork`.
+            // SAFETY: no child made by `fork` touches these pages.
             unsafe { view.unchecked_advise_range(UncheckedAdvice::DontFork, offset, count) }.unwrap();
             view.advise_range(Advice::DoFork, offset, count).unwrap();
             view.populate_read_range(offset, count).unwrap();

@@ -123,6 +123,11 @@ pub struct LockGuard {
     forks: usize,
 }
 
+const _: () = {
+    const fn threads_and_static<T: Send + Sync + Unpin + 'static>() {}
+    threads_and_static::<LockGuard>();
+};
+
 impl LockGuard {
     /// Unlocks, and says what the system said. Dropping does the same and cannot say.
     ///

@@ -11,7 +11,7 @@ use std::iter::FusedIterator;
 use std::ops::Range;
 
 /// How many pages of the system are asked about at once.
-const AT_ONCE: usize = 1 << 16;
+const AT_ONCE: usize = 1 << 14;
 
 /// How many of a view's pages are in memory, and in which state. Made by [`View::residency`].
 ///

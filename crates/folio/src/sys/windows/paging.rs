@@ -93,7 +93,7 @@ pub(crate) unsafe fn discard(address: NonNull<u8>, len: usize) -> io::Result<()>
     // SAFETY: the same obligations, passed on; the pages stay mapped.
     match unsafe { DiscardVirtualMemory(address_of(address), len) } {
         0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code.cast_signed())),
+        code => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(code.to_ne_bytes()))),
     }
 }
 
@@ -106,8 +106,10 @@ pub(crate) fn resident(address: NonNull<u8>, len: usize, pages: &mut [u8]) -> io
     for answers in pages.chunks_mut(AT_ONCE) {
         let entries = &mut entries[..answers.len()];
         for entry in &mut *entries {
-            let VirtualAttributes = PSAPI_WORKING_SET_EX_BLOCK { Flags: 0 };
-            *entry = PSAPI_WORKING_SET_EX_INFORMATION { VirtualAddress: at, VirtualAttributes };
+            *entry = PSAPI_WORKING_SET_EX_INFORMATION {
+                VirtualAddress: at,
+                VirtualAttributes: PSAPI_WORKING_SET_EX_BLOCK { Flags: 0 },
+            };
             at = at.wrapping_byte_add(page_size());
         }
         let bytes = u32::try_from(size_of_val(entries)).unwrap_or(0);

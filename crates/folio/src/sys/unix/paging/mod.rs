@@ -17,6 +17,7 @@ use std::error::Error;
 use std::ffi::c_int;
 use std::fmt;
 use std::io;
+#[cfg(not(any(target_os = "illumos", target_os = "solaris", target_os = "haiku")))]
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -67,7 +68,13 @@ pub(crate) unsafe fn advise_unchecked(address: NonNull<u8>, len: usize, advice: 
         return Err(io::ErrorKind::Unsupported.into());
     };
     // SAFETY: the range is whole pages of one mapping (contract), and the caller vouches for what becomes of them.
-    unsafe { madvise(address, len, number) }
+    match unsafe { madvise(address, len, number) } {
+        // The word of a later kernel.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !os::knows_number(number) => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, error))
+        }
+        result => result,
+    }
 }
 
 /// `madvise`.
@@ -96,18 +103,32 @@ pub(crate) fn lock(address: NonNull<u8>, len: usize) -> Result<(), NotLocked> {
 
 /// The error of `mlock` with the limit that it speaks of (mlock(2)).
 fn limit_named(error: io::Error) -> io::Error {
-    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-    // SAFETY: the structure has room for what the call fills.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, limit.as_mut_ptr()) };
-    // SAFETY: filled, if the call succeeded.
-    let limit = (result == 0).then(|| unsafe { limit.assume_init() }.rlim_cur);
-    let what = match limit {
-        Some(bytes) if bytes != libc::RLIM_INFINITY => {
+    let what = match lock_limit() {
+        Some(bytes) => {
             format!("the process may lock no more memory: RLIMIT_MEMLOCK is {bytes} bytes{}", os::OTHER_LIMIT)
         }
-        _ => format!("the system locks no more memory{}", os::OTHER_LIMIT),
+        None => format!("the system locks no more memory{}", os::OTHER_LIMIT),
     };
     io::Error::new(error.kind(), Because { what, error })
+}
+
+/// How many bytes the process may lock, if that is limited (getrlimit(2)).
+#[cfg(not(any(target_os = "illumos", target_os = "solaris", target_os = "haiku")))]
+fn lock_limit() -> Option<libc::rlim_t> {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the structure has room for what the call fills.
+    if unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, limit.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded and so filled it.
+    let bytes = unsafe { limit.assume_init() }.rlim_cur;
+    (bytes != libc::RLIM_INFINITY).then_some(bytes)
+}
+
+/// There is no such limit of a process here, but one of privileges.
+#[cfg(any(target_os = "illumos", target_os = "solaris", target_os = "haiku"))]
+fn lock_limit() -> Option<u64> {
+    None
 }
 
 /// `munlock`.
