@@ -38,7 +38,7 @@ pub(crate) fn advise(address: NonNull<u8>, len: usize, advice: Advice) -> io::Re
     let process = unsafe { GetCurrentProcess() };
     // SAFETY: one range is given, in a variable of ours; the call changes no byte of it.
     let result = true_or_last_error(unsafe { PrefetchVirtualMemory(process, 1, &raw const range, 0) });
-    // "The application should … not depend on prefetch succeeding": a page that cannot be had is an error of its use.
+    // That nobody may rely on it is documented: a page that cannot be had is an error of its use.
     Ok(result.is_ok())
 }
 

@@ -22,7 +22,13 @@ const MADV_POPULATE_READ: c_int = 22;
 const MADV_POPULATE_WRITE: c_int = 23;
 const MADV_COLLAPSE: c_int = 25;
 
-/// [`discard`] leaves zeros: "will result in … zero-fill-on-demand pages for anonymous private mappings" (madvise(2)).
+/// A page that the hardware lost (include/uapi/asm-generic/errno.h).
+#[cfg(target_os = "android")]
+const EHWPOISON: c_int = 133;
+#[cfg(not(target_os = "android"))]
+use libc::EHWPOISON;
+
+/// [`discard`] leaves zeros: pages of private anonymous memory are made anew at their next use (madvise(2)).
 pub(crate) const DISCARD_ZEROES: bool = true;
 
 /// What else `ENOMEM` of `mlock` may mean (mlock(2)).
@@ -95,8 +101,8 @@ pub(crate) fn populate(address: NonNull<u8>, len: usize, how: Populate) -> io::R
     match unsafe { madvise(address, len, number) } {
         Ok(()) => Ok(Populated::Done),
         Err(error) => match error.raw_os_error() {
-            // "Populating … failed because a SIGBUS would have been generated on actual memory access" (madvise(2)).
-            Some(libc::EFAULT | libc::EHWPOISON) => Ok(Populated::Lost),
+            // An access would have raised SIGBUS (madvise(2)).
+            Some(libc::EFAULT | EHWPOISON) => Ok(Populated::Lost),
             // An older kernel, memory of a special kind (memfd_secret(2)), or a filter of system calls.
             Some(libc::EINVAL | libc::ENOSYS | libc::EPERM) => Ok(Populated::NotSupported),
             _ => Err(error),

@@ -20,8 +20,8 @@ pub(super) fn number(advice: Advice) -> Option<c_int> {
         Advice::Random => Some(libc::MADV_RANDOM),
         Advice::Sequential => Some(libc::MADV_SEQUENTIAL),
         Advice::WillNeed => Some(libc::MADV_WILLNEED),
-        // "Not expecting to access this address range soon" (macOS); "decrease the in-memory priority" (FreeBSD). Neither
-        // loses a byte, as the same word does elsewhere.
+        // On these two it says that pages are not needed soon, and lowers what they are worth. No byte is lost by it, as by the
+        // same word on Linux.
         #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
         Advice::Cold => Some(libc::MADV_DONTNEED),
         #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
