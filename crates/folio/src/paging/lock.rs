@@ -28,8 +28,10 @@ impl<A: Access> View<A> {
     ///
     /// `mlock` on Unix, `VirtualLock` on Windows. How much a process may lock is limited: by `RLIMIT_MEMLOCK` on Unix (8 MiB by
     /// default on Linux since 5.16, 64 KiB before; a process with `CAP_IPC_LOCK` is not limited), by the minimum working set on
-    /// Windows (`SetProcessWorkingSetSize`). Pages of a pool of huge pages are never paged out in any case. A child made by `fork` has no
-    /// locks; it should not lock or unlock views of a mapping that another thread was locking at that moment.
+    /// Windows (`SetProcessWorkingSetSize`). Pages of a pool of huge pages are never paged out in any case.
+    ///
+    /// A child made by `fork` has no locks; it should not lock or unlock views of a mapping that another thread was locking at
+    /// that moment.
     ///
     /// # Errors
     ///

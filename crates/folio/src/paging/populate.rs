@@ -183,30 +183,39 @@ pub struct PopulateSteps<'a, A: Access> {
     how: Populate,
 }
 
+impl<A: Access> PopulateSteps<'_, A> {
+    /// Where the next step ends, as an offset in the view: at the end of a page, or of the view.
+    fn next_end(&self) -> usize {
+        let (view, page) = (self.view, self.view.mapping().page_size());
+        // Counted from the start of the mapping, which is that of a page.
+        let from = view.start() + self.done;
+        let least = range::round_down(from, page).saturating_add(page);
+        let end = range::round_down(from.saturating_add(self.step), page).max(least);
+        (end - view.start()).min(view.len())
+    }
+}
+
 impl<A: Access> Iterator for PopulateSteps<'_, A> {
     type Item = io::Result<usize>;
 
     fn next(&mut self) -> Option<io::Result<usize>> {
-        let (view, page) = (self.view, self.view.mapping().page_size());
-        if self.done == view.len() {
+        if self.done == self.view.len() {
             return None;
         }
-        // Where a page ends, after a step or at the next such place; both counted from the start of the mapping.
-        let from = view.start() + self.done;
-        let next = range::round_down(from, page).saturating_add(page);
-        let end = range::round_down(from.saturating_add(self.step), page).max(next);
-        let end = (end - view.start()).min(view.len());
-        let result = view.populate(self.done, end - self.done, self.how);
-        self.done = if result.is_ok() { end } else { view.len() };
+        let end = self.next_end();
+        let result = self.view.populate(self.done, end - self.done, self.how);
+        self.done = if result.is_ok() { end } else { self.view.len() };
         Some(result.map(|()| end))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.view.len() - self.done;
+        if self.done == self.view.len() {
+            return (0, Some(0));
+        }
+        // All steps but the first begin where a page does. An error ends them early.
         let page = self.view.mapping().page_size();
-        // A step may be shorter by a part of a page at either end.
-        let shortest = self.step.saturating_sub(page - 1).max(1);
-        (usize::from(left > 0), left.div_ceil(shortest).checked_add(1))
+        let left = self.view.len() - self.next_end();
+        (1, Some(1 + left.div_ceil(range::round_down(self.step, page).max(page))))
     }
 }
 
