@@ -1,6 +1,6 @@
 //! Bringing pages in: exactly those of the view, without a change to a byte, and a lost page is an error that says where.
 
-use folio::{Access, Fault, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use tempfile::TempDir;
@@ -110,6 +110,7 @@ fn steps_end_where_pages_do_and_cover_the_view() {
 #[cfg(unix)]
 #[test]
 fn a_lost_page_is_a_fault_at_its_first_byte() {
+    use folio::Fault;
     let page = page_size();
     let (_dir, handle) = file(8);
     let view = MmapOptions::new().offset(100).map_view(&handle, Protection::ReadWrite).unwrap();
@@ -174,7 +175,7 @@ mod linux {
     use super::skip::skip;
     use super::smaps::{evict, resident};
     use super::*;
-    use folio::Advice;
+    use folio::{Advice, Fault};
     use respawn::End;
 
     /// Whether the kernel really populates; an emulator may only say so.
