@@ -84,6 +84,12 @@
 //! 3. **Slices of other files** are `unsafe` to get. Even where the promise holds, touching a page that is lost ends the
 //!    process by a signal (`SIGBUS`), and a page of a hard-mounted network share that is gone waits in the kernel.
 //!
+//! # Pages
+//!
+//! Every view has the map's own operations, on exactly the pages that hold its bytes: [`advise`](View::advise) gives hints,
+//! [`populate_read`](View::populate_read) brings pages in and says which is lost, [`lock`](View::lock) keeps them in memory, and
+//! [`residency`](View::residency) counts those that are. [`MmapMut::discard`](View::discard) gives memory back.
+//!
 //! # Platforms
 //!
 //! Linux and Android, macOS and its relatives, the BSDs and illumos, and Windows (10 and later) have a backend of their own.
@@ -110,6 +116,7 @@ pub mod fault;
 mod flushes;
 mod mapping;
 mod options;
+mod paging;
 mod protection;
 mod range;
 mod sys;
@@ -119,6 +126,7 @@ pub use access::{AtomicScalar, Reader, Scalar};
 pub use error::ViewError;
 pub use fault::Fault;
 pub use options::MmapOptions;
+pub use paging::{Advice, LockGuard, PopulateSteps, Residency, ResidentRanges, UncheckedAdvice};
 pub use protection::Protection;
 pub use sys::AsFile;
 pub use view::{Access, Exclusive, Immutable, IntoChunks, Mmap, MmapMut, MmapViewSync, Shared, Unraced, View};

@@ -4,8 +4,9 @@ use crate::Protection;
 use crate::background;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
+use crate::paging::Locks;
 use crate::range::pages_around;
-use crate::sys;
+use crate::sys::{self, FileId};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
@@ -68,6 +69,10 @@ pub(crate) struct Mapping {
     turns: AtomicPtr<AtomicUsize>,
     /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file.
     flushes: Arc<Flushes>,
+    /// What is locked in memory.
+    locks: Locks,
+    /// Which file the range shows, where the system has a number for that.
+    file_id: Option<FileId>,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -134,6 +139,8 @@ impl Mapping {
             lent: OnceLock::new(),
             turns: AtomicPtr::new((&raw const NO_EXCHANGE).cast_mut()),
             flushes: Arc::default(),
+            locks: Locks::default(),
+            file_id: None,
         }
     }
 
@@ -144,9 +151,12 @@ impl Mapping {
         self
     }
 
-    /// Makes it one of the mappings of a file, which hear of each other's failures.
-    pub(crate) fn of_file(mut self, id: sys::FileId) -> io::Result<Mapping> {
-        self.flushes = Flushes::of_file(id)?;
+    /// Remembers which file the range shows. All mappings that write to one hear of each other's failures.
+    pub(crate) fn showing(mut self, file_id: Option<FileId>) -> io::Result<Mapping> {
+        self.file_id = file_id;
+        if let Some(id) = file_id.filter(|_| self.shared_file) {
+            self.flushes = Flushes::of_file(id)?;
+        }
         Ok(self)
     }
 
@@ -253,17 +263,52 @@ impl Mapping {
 
     /// The pages of this mapping that hold `len` bytes (not 0) at `offset` of the range, which lie in the contents, as
     /// offset and length: the only ones that a call on behalf of a view may touch.
-    fn pages_of(&self, offset: usize, len: usize) -> (usize, usize) {
+    pub(crate) fn pages_of(&self, offset: usize, len: usize) -> (usize, usize) {
         let (first, len) = pages_around(offset, len, self.page_size);
         debug_assert!(first + len <= self.mapped);
         (first, len)
     }
 
     /// The address of the page at `offset` of the range, as [`pages_of`](Self::pages_of) gave it.
-    fn address_of(&self, offset: usize) -> NonNull<u8> {
+    pub(crate) fn address_of(&self, offset: usize) -> NonNull<u8> {
         debug_assert!(offset < self.mapped);
         // SAFETY: the contents lie inside the range, which is whole pages [M1][M3], so the pages around a part of them do.
         unsafe { self.base.add(offset) }
+    }
+
+    /// Whether this is private memory of no file.
+    pub(crate) fn is_private_memory(&self) -> bool {
+        self.private && self.source == sys::Source::Memory
+    }
+
+    /// Whether this is a mapping of a file, shared or private.
+    pub(crate) fn shows_file(&self) -> bool {
+        self.source == sys::Source::File
+    }
+
+    /// Whether this is a shared mapping of a file.
+    pub(crate) fn is_shared_file(&self) -> bool {
+        self.shared_file
+    }
+
+    /// Which file that is, where it is known.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        self.file_id
+    }
+
+    /// The offset in the file of what lies at `offset` of the range.
+    pub(crate) fn file_offset_of(&self, offset: usize) -> u64 {
+        self.file_offset + offset as u64
+    }
+
+    /// The kept file.
+    pub(crate) fn kept_file(&self) -> Option<sys::FileRef<'_>> {
+        self.file.as_ref().map(|(file, _)| sys::file_ref(file))
+    }
+
+    /// What is locked in memory.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     /// Changes what the pages allow. Nobody but the owner of `&mut self`, the one view there is, can be using them.
@@ -334,8 +379,7 @@ impl Mapping {
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
     fn file_at(&self, offset: usize) -> Option<(sys::FileRef<'_>, u64)> {
-        let (file, _) = self.file.as_ref()?;
-        Some((sys::file_ref(file), self.file_offset + offset as u64))
+        Some((self.kept_file()?, self.file_offset_of(offset)))
     }
 
     /// Writes `len` bytes at `offset` of the range (in the contents) and what else their pages hold to stable storage.

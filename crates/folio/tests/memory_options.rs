@@ -13,6 +13,9 @@ mod kinds;
 mod respawn;
 #[path = "support/skip.rs"]
 mod skip;
+#[path = "support/smaps.rs"]
+#[allow(dead_code, reason = "each test file uses a part of it")]
+mod smaps;
 
 use hugepages::{Pool, count};
 use skip::skip;
@@ -176,6 +179,39 @@ fn huge_pages_without_a_pool_are_an_error() {
     let view = MmapViewSync::from(map);
     assert_eq!(Fault::of(&view.store(size + 5, 7_u8).unwrap_err()).expect("a fault").offset, size + 5);
     assert_eq!(Fault::of(&view.load::<u8>(3).unwrap_err()).expect("a fault").offset, 3);
+}
+
+/// Whoever wants huge pages if there are some had to try twice, and to ask for transparent ones by hand.
+#[test]
+fn huge_pages_if_there_are_some_fall_back_to_ordinary_ones() {
+    const TEST: &str = "huge_pages_if_there_are_some_fall_back_to_ordinary_ones";
+    let (size, bits) = default_size();
+    let _pool = match Pool::set(1) {
+        Ok(pool) => pool,
+        Err(reason) => return skip(TEST, reason),
+    };
+    if fs::read_to_string("/proc/sys/vm/nr_overcommit_hugepages").unwrap().trim() != "0" {
+        return skip(TEST, "the pool grows by itself");
+    }
+    for huge in [None, Some(bits)] {
+        let map = MmapOptions::new().len(size).huge_if_available(huge).map_anon().unwrap();
+        assert_eq!((map.page_size(), huge_mappings(), count("HugePages_Rsvd")), (size, 1, 1));
+        // The pool is used up.
+        let mut small = MmapOptions::new().len(size + 1).huge_if_available(huge).map_anon().unwrap();
+        assert_eq!((small.len(), small.page_size(), huge_mappings()), (size + 1, page_size(), 1));
+        small[size] = 1;
+        if folio::Advice::HugePage.is_supported() {
+            assert!(!smaps::pages_with(&small, |area| area.has("hg")).contains(&false));
+        }
+    }
+    // The last word counts, and other errors stay errors.
+    assert!(MmapOptions::new().len(2 * size).huge_if_available(None).huge(None).map_anon().is_err());
+    let mut options = MmapOptions::new();
+    let error = options.len(usize::MAX).huge_if_available(None).map_anon().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    // A size that this machine has not.
+    let map = MmapOptions::new().len(10).huge_if_available(Some(63)).map_anon().unwrap();
+    assert_eq!(map.page_size(), page_size());
 }
 
 /// The size goes into six bits of the flags; memmap2 shifted whatever it was given over the other ones.

@@ -3,7 +3,7 @@
 //! Each test is a bug that a memory-map library had. On Linux a canary lies right before and right behind the mapping under
 //! test, or nothing at all, and `/proc/self/maps` says what is mapped.
 
-use folio::{Access, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
+use folio::{Access, Advice, MmapMut, MmapOptions, MmapViewSync, Protection, UncheckedAdvice, View, page_size};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -47,6 +47,12 @@ fn refuses_ranges_outside<A: Access>(make: impl Fn() -> View<A>) {
         assert_eq!(view.restrict(offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(view.flush_range(offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
         assert_eq!(view.flush_async_range(offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(view.advise_range(Advice::Random, offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
+        // SAFETY: nothing is done but to refuse the range.
+        let refused = unsafe { view.unchecked_advise_range(UncheckedAdvice::DontFork, offset, count) };
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(view.populate_read_range(offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(view.populate_write_range(offset, count).unwrap_err().kind(), ErrorKind::InvalidInput);
         if let Some(end) = offset.checked_add(count) {
             let failed = view.split_ranges(&[0..0, offset..end]).unwrap_err();
             assert_eq!(failed.error().kind(), ErrorKind::InvalidInput);
@@ -429,6 +435,54 @@ mod linux {
             flush_everywhere(&tail);
             let none = tail.split_off(tail.len()).unwrap();
             flush_everywhere(&none);
+        }
+    }
+
+    /// Every operation on pages, at every edge of a view. One that reached past the mapping would hit a canary, or be `ENOMEM`
+    /// where nothing is mapped.
+    fn page_everywhere<A: Access>(view: &View<A>) {
+        let len = view.len();
+        for (offset, count) in [(0, len), (0, 0), (len, 0), (0, len.min(1)), (len - len.min(1), len.min(1))] {
+            for advice in [Advice::Random, Advice::DontDump, Advice::WillNeed, Advice::Normal, Advice::DoDump] {
+                view.advise_range(advice, offset, count).unwrap();
+            }
+            // SAFETY: a shared mapping of a file loses nothing.
+            unsafe { view.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, count) }.unwrap();
+            // SAFETY: no child made by `fork` touches these pages.
+            unsafe { view.unchecked_advise_range(UncheckedAdvice::DontFork, offset, count) }.unwrap();
+            view.advise_range(Advice::DoFork, offset, count).unwrap();
+            view.populate_read_range(offset, count).unwrap();
+            view.populate_write_range(offset, count).unwrap();
+        }
+        // Not everybody may.
+        if view.lock().is_ok() {
+            view.unlock().unwrap();
+        }
+        view.residency().unwrap();
+        view.resident_ranges().unwrap().for_each(|range| {
+            let range = range.unwrap();
+            assert!(range.start < range.end && range.end <= len);
+        });
+    }
+
+    /// `advise_range(len, len)` of `memmap2` reached the mapping behind.
+    #[test]
+    fn paging_reaches_no_page_outside_the_mapping() {
+        let page = page_size();
+        let (_dir, path) = file(4 * page);
+        for (offset, len) in
+            [(0, 2 * page), (page, page), (0, 1), (page - 1, 2), (5, 2 * page), (page + 5, 2 * page + 1)]
+        {
+            let (view, canaries) = shared(&path, offset, len);
+            page_everywhere(&view);
+            canaries.assert_untouched();
+            drop(canaries);
+            page_everywhere(&view);
+            let (head, mut tail) = view.split_at(len / 2).unwrap();
+            page_everywhere(&head);
+            page_everywhere(&tail);
+            let none = tail.split_off(tail.len()).unwrap();
+            page_everywhere(&none);
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::MmapOptions;
 use super::allocate::Allocation;
-use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::{Claim, Mapping, Parts};
 use crate::range::round_up;
 use crate::sys::{self, FileKind, MapFlags, Source};
+use crate::{Advice, Protection};
 use std::io;
 
 impl MmapOptions {
@@ -100,15 +100,27 @@ impl MmapOptions {
                 file_offset,
             })
         };
-        let mapping = match info.id.filter(|_| !private) {
-            Some(id) => mapping.of_file(id)?,
-            None => mapping,
-        };
+        let mapping = mapping.showing(info.id)?;
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
-    /// Maps anonymous memory.
+    /// Maps anonymous memory; of ordinary pages if there are no huge ones and that will do.
     pub(super) fn anonymous(&self) -> io::Result<Mapping> {
+        match self.memory() {
+            Err(_) if self.huge.is_some() && self.or_ordinary => {
+                let mapping = MmapOptions { huge: None, ..self.clone() }.memory()?;
+                if let (first, len @ 1..) = mapping.pages_of(0, mapping.contents().1) {
+                    // A hint: without transparent huge pages it is slower, and right all the same.
+                    let _ = sys::paging::advise(mapping.address_of(first), len, Advice::HugePage);
+                }
+                Ok(mapping)
+            }
+            result => result,
+        }
+    }
+
+    /// Maps anonymous memory of the pages that were asked for.
+    fn memory(&self) -> io::Result<Mapping> {
         let len = checked_len(self.len.unwrap_or(0))?;
         let page_size = match self.huge {
             Some(bits) => sys::huge_page_size(bits)?,

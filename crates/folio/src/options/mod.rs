@@ -63,6 +63,7 @@ pub struct MmapOptions {
     no_reserve_swap: bool,
     stack: bool,
     huge: Option<Option<u8>>,
+    or_ordinary: bool,
     zero_fill: bool,
 }
 
@@ -182,6 +183,8 @@ impl MmapOptions {
     }
 
     /// Brings the pages into memory before the call returns, so that the first accesses need not wait.
+    /// [`populate_read`](View::populate_read) and [`populate_write`](View::populate_write) do it for views that are there, and say
+    /// how it went.
     ///
     /// # Platform-specific behaviour
     ///
@@ -235,6 +238,25 @@ impl MmapOptions {
     #[doc(alias = "MAP_HUGETLB", alias = "MEM_LARGE_PAGES")]
     pub fn huge(&mut self, page_bits: Option<u8>) -> &mut Self {
         self.huge = Some(page_bits);
+        self.or_ordinary = false;
+        self
+    }
+
+    /// As [`huge`](Self::huge), but where there are no such pages (an empty pool, a missing right, a system without them) takes
+    /// ordinary pages, and asks the system to make transparent huge pages of them ([`Advice::HugePage`](crate::Advice::HugePage)).
+    ///
+    /// [`page_size`](View::page_size) of the map says which it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let table = folio::MmapOptions::new().len(64 << 20).huge_if_available(None).map_anon()?;
+    /// println!("{} KiB per page", table.page_size() / 1024);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn huge_if_available(&mut self, page_bits: Option<u8>) -> &mut Self {
+        self.huge = Some(page_bits);
+        self.or_ordinary = true;
         self
     }
 
@@ -411,7 +433,7 @@ impl MmapOptions {
         // writing.
         let map: Mmap = self.file(file, Protection::Read, true, Claim::Immutable).map(View::first)?;
         if proof == sys::Proof::Sealed {
-            map.touch_every_page()?;
+            map.populate_read()?;
         }
         Ok(map)
     }

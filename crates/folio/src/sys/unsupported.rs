@@ -2,6 +2,8 @@
 //!
 //! No mapping can be made here, so the functions that work on one are never reached; they answer the same error.
 
+pub(crate) use super::no_paging as paging;
+
 use super::{Allocated, FileInfo, FileKind, MapFlags, Proof, Source, Started, unsupported};
 use crate::Protection;
 use std::io;

@@ -24,8 +24,14 @@ use std::io;
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
 /// | write checked, by `&mut self` | `write_all_at`, `store` |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
+/// | hint at what will be used | [`advise`](View::advise), [`advise_range`](View::advise_range) |
+/// | bring into memory | [`populate_read`](View::populate_read), [`populate_read_range`](View::populate_read_range), [`populate_read_steps`](View::populate_read_steps), [`populate_write`](View::populate_write), [`populate_write_range`](View::populate_write_range), [`populate_write_steps`](View::populate_write_steps) |
+/// | keep there | [`lock`](View::lock), [`unlock`](View::unlock), [`lock_guard`](View::lock_guard) |
+/// | give memory back | [`discard`](View::discard) |
+/// | go unchecked (`unsafe`) | [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | turn into another kind | [`freeze`](View::freeze), [`make_read_only`](View::make_read_only), [`make_exec`](View::make_exec), [`into_view_sync`](View::into_view_sync) |
 /// | ask | [`as_mut_ptr`](View::as_mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
+/// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///
 /// # Examples

@@ -255,6 +255,13 @@ impl<A: Access> View<A> {
         self.ptr.as_ptr()
     }
 
+    /// Bytes per page of the view's mapping, a power of two: [`page_size()`](crate::page_size) of the system, or more for huge
+    /// pages.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        self.mapping.page_size()
+    }
+
     /// What the pages of the mapping allow now.
     ///
     /// It is the mapping's, not the view's: an [`Mmap`](crate::Mmap) made by [`freeze`](View::freeze) says

@@ -28,9 +28,13 @@ use std::slice;
 /// | write | [`write_all_at`](View::write_all_at), [`store`](View::store) |
 /// | talk to other processes | [`load_acquire`](View::load_acquire), [`store_release`](View::store_release), [`compare_exchange`](View::compare_exchange), [`fetch_add`](View::fetch_add) |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
+/// | hint at what will be used | [`advise`](View::advise), [`advise_range`](View::advise_range) |
+/// | bring into memory | [`populate_read`](View::populate_read), [`populate_read_range`](View::populate_read_range), [`populate_read_steps`](View::populate_read_steps), [`populate_write`](View::populate_write), [`populate_write_range`](View::populate_write_range), [`populate_write_steps`](View::populate_write_steps) |
+/// | keep there | [`lock`](View::lock), [`unlock`](View::unlock), [`lock_guard`](View::lock_guard) |
 /// | lend a slice to a closure (`unsafe`, survives) | [`with_slice`](View::with_slice), [`with_slice_mut`](View::with_slice_mut), [`fault`](View::fault) |
-/// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive) |
+/// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive), [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | ask | [`len`](View::len), [`is_empty`](View::is_empty), [`as_ptr`](View::as_ptr), [`ptr`](View::ptr), [`mut_ptr`](View::mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
+/// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///
 /// # Examples

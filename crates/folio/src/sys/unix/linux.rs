@@ -1,6 +1,6 @@
 //! Linux and Android: calls and rules that only they have.
 
-use super::{FileRef, msync, pipe, retry, stat_of};
+use super::{FileRef, msync, paging, pipe, retry, stat_of};
 use crate::sys::{Allocated, MapFlags, Proof, Started, zero_or_errno};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
@@ -118,7 +118,7 @@ pub(crate) fn start_flush(_address: NonNull<u8>, len: usize, file: Option<(FileR
         unsafe { libc::sync_file_range(file.as_raw_fd(), start, count, libc::SYNC_FILE_RANGE_WRITE) }
     });
     match result {
-        Ok(()) if dirty_pages(file, offset, len as u64).is_some_and(|dirty| dirty > 0) => Ok(Started::No),
+        Ok(()) if has_dirty_pages(file, offset, len as u64) => Ok(Started::No),
         Ok(()) => Ok(Started::Yes),
         // Not built into this kernel, or forbidden to this process by a filter of system calls.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(Started::No),
@@ -136,18 +136,9 @@ pub(crate) fn starts_through(file: FileRef<'_>) -> bool {
     statfs_of(file).is_ok_and(|statfs| KNOWN.contains(&magic_of(&statfs)))
 }
 
-/// How many pages of a range of a file are dirty, by `cachestat` (Linux 6.5); `None` where the kernel does not say.
-fn dirty_pages(file: FileRef<'_>, offset: u64, len: u64) -> Option<u64> {
-    /// Its number is the same on every architecture (include/uapi/asm-generic/unistd.h).
-    const SYS_CACHESTAT: c_long = 451;
-    let range = [offset, len];
-    // nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted (include/uapi/linux/mman.h).
-    let mut counts = [0u64; 5];
-    // SAFETY: the descriptor is open as long as it is borrowed; the range is two 64-bit words, which the call reads, and the
-    // counts are five, which it fills.
-    let result =
-        unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), range.as_ptr(), counts.as_mut_ptr(), NO_FLAGS) };
-    (result == 0).then_some(counts[1])
+/// Whether pages of a range of a file are known to be dirty.
+fn has_dirty_pages(file: FileRef<'_>, offset: u64, len: u64) -> bool {
+    paging::cached(file, offset, len).is_ok_and(|cached| cached.is_some_and(|cached| cached.dirty > 0))
 }
 
 /// `fsync`.

@@ -15,6 +15,7 @@ mod other;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 use other as os;
 
+pub(crate) mod paging;
 mod pipe;
 
 use super::{FileId, FileInfo, FileKind, MapFlags, Source, zero_or_errno};
@@ -116,13 +117,13 @@ pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (stat_of(file), std::fs::symlink_metadata(path)) else {
         return false;
     };
-    id_of(&open) == (named.dev(), named.ino())
+    id_of(&open) == FileId(named.dev(), named.ino())
 }
 
 /// Device and inode, which are a file's own as long as it is open (POSIX, sys/stat.h).
 #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
 fn id_of(stat: &stat) -> FileId {
-    (stat.st_dev as u64, stat.st_ino as u64)
+    FileId(stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// `fstat`.

@@ -75,6 +75,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
         allocated: unsigned(info.AllocationSize),
         kind: if info.Directory { FileKind::Directory } else { FileKind::Regular },
         page_size: page_size(),
+        // It would take a further call.
         id: None,
     })
 }

@@ -1,10 +1,10 @@
 //! Mappings: sections and their views for files, `VirtualAlloc` for memory that belongs to none.
 
 use super::file::len_of;
-use super::{FileRef, address_of, halves, is, page_size, true_or_last_error};
-use crate::Protection;
+use super::{FileRef, address_of, halves, is, page_size, paging, true_or_last_error};
 use crate::range::round_up;
 use crate::sys::{MapFlags, Source};
+use crate::{Advice, Protection};
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
@@ -16,9 +16,8 @@ use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP, FILE_MAP_COPY, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, GetLargePageMinimum,
     MEM_COMMIT, MEM_LARGE_PAGES, MEM_RELEASE, MEM_RESERVE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
     PAGE_EXECUTE_READ, PAGE_EXECUTE_WRITECOPY, PAGE_PROTECTION_FLAGS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY,
-    PrefetchVirtualMemory, UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect, WIN32_MEMORY_RANGE_ENTRY,
+    UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect,
 };
-use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
 /// What pages of this protection are to the system.
 fn page_bits(protection: Protection) -> PAGE_PROTECTION_FLAGS {
@@ -91,7 +90,8 @@ pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFl
         }
     }
     if flags.populate {
-        prefetch(address, len);
+        // A hint: pages that cannot be had now are brought in when they are used, or the error comes then.
+        let _ = paging::advise(address, len, Advice::WillNeed);
     }
     Ok(address)
 }
@@ -185,15 +185,6 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
             && (is(&error, ERROR_INVALID_PARAMETER) || is(&error, ERROR_DYNAMIC_CODE_BLOCKED));
         if not_executable { io::Error::new(io::ErrorKind::PermissionDenied, error) } else { explained(error) }
     })
-}
-
-/// `PrefetchVirtualMemory`, a hint: pages that cannot be had now are brought in when they are used, or the error comes then.
-fn prefetch(address: NonNull<u8>, len: usize) {
-    let range = WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: address_of(address), NumberOfBytes: len };
-    // SAFETY: the call has no obligations; what it returns stands for this process.
-    let process = unsafe { GetCurrentProcess() };
-    // SAFETY: one range is given, in a variable of ours; the call changes no byte of it.
-    unsafe { PrefetchVirtualMemory(process, 1, &raw const range, 0) };
 }
 
 /// The error under the kind that the same failure has on other systems, where the standard library does not know its code.
