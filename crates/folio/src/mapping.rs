@@ -1,7 +1,10 @@
 //! The owner of one address range: what every view of it shares, and the only place that unmaps.
 
+mod remap;
+
 use crate::Protection;
 use crate::background;
+use crate::error::invalid_input;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
 use crate::range::pages_around;
@@ -26,7 +29,7 @@ pub enum Claim {
 /// One address range, mapped as long as this value lives.
 pub(crate) struct Mapping {
     /// **[M1]** `base .. base + mapped` was returned by the backend's mapping call and stays mapped at this place until
-    /// this value is dropped or unmapped; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
+    /// this value is dropped, unmapped or remapped, the last two through `&mut self`; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
     /// address that is not null and a multiple of the page size.
     base: NonNull<u8>,
     /// See [M1]: bytes, a multiple of `page_size`.
@@ -56,7 +59,7 @@ pub(crate) struct Mapping {
     was_writable: bool,
     /// The file, where the mapping keeps it, and whether it can be used to start a flush.
     file: Option<(sys::File, bool)>,
-    /// The offset in the file that `base` shows.
+    /// The offset in the file that `base` shows; of a mapping of no bytes, the one that its contents would have.
     file_offset: u64,
     /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
     watch: Option<Watch>,
@@ -253,6 +256,15 @@ impl Mapping {
         self.protection = protection;
         self.was_writable |= protection.write();
         Ok(())
+    }
+
+    /// [`protect`](Self::protect), unless it would change where changes go, or leave nothing to flush them by.
+    pub(crate) fn change_protection(&mut self, protection: Protection) -> io::Result<()> {
+        match protection {
+            _ if !protection.write() => self.protect(protection),
+            _ if protection == self.writable => self.make_writable(),
+            _ => Err(invalid_input("where changes go is decided when a file is mapped")),
+        }
     }
 
     /// Makes the pages writable.

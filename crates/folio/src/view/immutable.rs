@@ -25,6 +25,7 @@ use std::ops::{Bound, RangeBounds};
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
 /// | make durable what was written before | [`flush`](View::flush), [`flush_async`](View::flush_async), [`sync_all`](View::sync_all) |
 /// | turn into another kind | [`make_mut`](View::make_mut), `into_view_sync`, [`assume_exclusive`](View::assume_exclusive) |
+/// | change the length, through the only view (`unsafe`) | `remap`, `remap_in_place` |
 /// | ask | [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///

@@ -2,7 +2,7 @@
 
 use crate::Protection;
 use crate::background;
-use crate::error::not_unique;
+use crate::error::{invalid_input, not_unique};
 use crate::mapping::{Claim, Mapping};
 use crate::range;
 use std::fmt;
@@ -185,6 +185,30 @@ impl<A: Access> View<A> {
         let contents = mapping.contents();
         (self.ptr, self.len) = contents;
         Ok(())
+    }
+
+    /// Gives the mapping, of which this is the only view and the whole, another length.
+    pub(super) fn resize(&mut self, len: usize, may_move: bool) -> io::Result<()> {
+        if self.mapping.contents() != (self.ptr, self.len) {
+            return Err(invalid_input("the view is not all of its mapping"));
+        }
+        self.exchange(|mapping| mapping.remap(len, may_move))
+    }
+
+    /// Has `work` exchange the range of the mapping, of which this is the only view and the whole.
+    fn exchange(&mut self, work: impl FnOnce(&mut Mapping) -> io::Result<()>) -> io::Result<()> {
+        let mapping = self.only_owner()?;
+        let result = work(mapping);
+        // After a failure too: whatever the mapping is now, this view is all of it.
+        let contents = mapping.contents();
+        (self.ptr, self.len) = contents;
+        result
+    }
+
+    /// The same, for a test of an exchange that the system need not be asked for.
+    #[cfg(all(test, unix))]
+    pub(crate) fn by_hand(&mut self, work: impl FnOnce(&mut Mapping) -> io::Result<()>) -> io::Result<()> {
+        self.exchange(work)
     }
 
     /// The same bytes under another name.

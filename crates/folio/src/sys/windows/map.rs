@@ -187,6 +187,20 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
     })
 }
 
+/// There is no such call here.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn remap(
+    _address: NonNull<u8>,
+    _old_len: usize,
+    _new_len: usize,
+    _may_move: bool,
+) -> io::Result<NonNull<u8>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// `PrefetchVirtualMemory`, a hint: pages that cannot be had now are brought in when they are used, or the error comes then.
 fn prefetch(address: NonNull<u8>, len: usize) {
     let range = WIN32_MEMORY_RANGE_ENTRY { VirtualAddress: address_of(address), NumberOfBytes: len };
