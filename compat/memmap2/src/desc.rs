@@ -42,7 +42,10 @@ impl MmapAsRawDesc for RawFd {
 }
 
 #[cfg(unix)]
-impl<T: AsRawFd> MmapAsRawDesc for &T {
+impl<T> MmapAsRawDesc for &T
+where
+    T: AsRawFd,
+{
     fn as_raw_desc(&self) -> MmapRawDescriptor {
         MmapRawDescriptor(self.as_raw_fd())
     }
@@ -56,7 +59,10 @@ impl MmapAsRawDesc for RawHandle {
 }
 
 #[cfg(windows)]
-impl<T: AsRawHandle> MmapAsRawDesc for &T {
+impl<T> MmapAsRawDesc for &T
+where
+    T: AsRawHandle,
+{
     fn as_raw_desc(&self) -> MmapRawDescriptor {
         MmapRawDescriptor(self.as_raw_handle())
     }
