@@ -7,8 +7,9 @@ use crate::background;
 use crate::error::invalid_input;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
+use crate::paging::Locks;
 use crate::range::pages_around;
-use crate::sys;
+use crate::sys::{self, FileId};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +71,10 @@ pub(crate) struct Mapping {
     failed: OnceLock<i32>,
     /// Those under way, any of which may be told the failure of another's pages.
     flushes: Flushes,
+    /// What is locked in memory.
+    locks: Locks,
+    /// Which file the range shows, where the system has a number for that.
+    file_id: Option<FileId>,
 }
 
 // SAFETY: the range is owned by this value ([M1]) and is not tied to a thread; everything else in it is `Send`.
@@ -133,6 +138,8 @@ impl Mapping {
             lent: OnceLock::new(),
             failed: OnceLock::new(),
             flushes: Flushes::default(),
+            locks: Locks::default(),
+            file_id: None,
         }
     }
 
@@ -140,6 +147,12 @@ impl Mapping {
     pub(crate) fn keep(mut self, file: sys::File) -> Mapping {
         let starts = sys::starts_through(sys::file_ref(&file));
         self.file = Some((file, starts));
+        self
+    }
+
+    /// Remembers which file the range shows.
+    pub(crate) fn showing(mut self, file_id: Option<FileId>) -> Mapping {
+        self.file_id = file_id;
         self
     }
 
@@ -227,17 +240,52 @@ impl Mapping {
 
     /// The pages of this mapping that hold `len` bytes (not 0) at `offset` of the range, which lie in the contents, as
     /// offset and length: the only ones that a call on behalf of a view may touch.
-    fn pages_of(&self, offset: usize, len: usize) -> (usize, usize) {
+    pub(crate) fn pages_of(&self, offset: usize, len: usize) -> (usize, usize) {
         let (first, len) = pages_around(offset, len, self.page_size);
         debug_assert!(first + len <= self.mapped);
         (first, len)
     }
 
     /// The address of the page at `offset` of the range, as [`pages_of`](Self::pages_of) gave it.
-    fn address_of(&self, offset: usize) -> NonNull<u8> {
+    pub(crate) fn address_of(&self, offset: usize) -> NonNull<u8> {
         debug_assert!(offset < self.mapped);
         // SAFETY: the contents lie inside the range, which is whole pages [M1][M3], so the pages around a part of them do.
         unsafe { self.base.add(offset) }
+    }
+
+    /// Whether this is private memory of no file.
+    pub(crate) fn is_private_memory(&self) -> bool {
+        self.private && self.source == sys::Source::Memory
+    }
+
+    /// Whether the bytes are those of a file: all of them, those that were written here too, if the mapping is shared.
+    pub(crate) fn shows_file(&self) -> bool {
+        self.source == sys::Source::File
+    }
+
+    /// Whether this is a shared mapping of a file.
+    pub(crate) fn is_shared_file(&self) -> bool {
+        self.shared_file
+    }
+
+    /// Which file that is, where it is known.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        self.file_id
+    }
+
+    /// The offset in the file of what lies at `offset` of the range.
+    pub(crate) fn file_offset_of(&self, offset: usize) -> u64 {
+        self.file_offset + offset as u64
+    }
+
+    /// The kept file.
+    pub(crate) fn kept_file(&self) -> Option<sys::FileRef<'_>> {
+        self.file.as_ref().map(|(file, _)| sys::file_ref(file))
+    }
+
+    /// What is locked in memory.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     /// Changes what the pages allow. Nobody but the owner of `&mut self`, the one view there is, can be using them.
@@ -335,8 +383,7 @@ impl Mapping {
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
     fn file_at(&self, offset: usize) -> Option<(sys::FileRef<'_>, u64)> {
-        let (file, _) = self.file.as_ref()?;
-        Some((sys::file_ref(file), self.file_offset + offset as u64))
+        Some((self.kept_file()?, self.file_offset_of(offset)))
     }
 
     /// Writes `len` bytes at `offset` of the range (in the contents) and what else their pages hold to stable storage.

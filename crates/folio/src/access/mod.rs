@@ -94,14 +94,35 @@ impl<A: Access> View<A> {
         Reader::new(self)
     }
 
-    /// Reads a byte of every page of the view, so that what cannot be brought in is an error now.
-    pub(crate) fn touch_every_page(&self) -> io::Result<()> {
+    /// Reads a byte of every page of a range, which has been checked, so that what cannot be brought in is an error now.
+    pub(crate) fn touch_pages(&self, offset: usize, len: usize) -> io::Result<()> {
+        self.pages_in(offset, len).try_for_each(|at| self.load::<u8>(at).map(drop))
+    }
+
+    /// Writes to every page of a range, which has been checked, and changes nothing: an atomic access adds 0 to a number in it.
+    /// The pages can be written.
+    pub(crate) fn touch_pages_to_write(&self, offset: usize, len: usize) -> io::Result<()> {
         let page_size = self.mapping().page_size();
-        let first_boundary = page_size - self.as_ptr().addr() % page_size;
-        if !self.is_empty() {
-            self.load::<u8>(0)?;
-        }
-        (first_boundary..self.len()).step_by(page_size).try_for_each(|at| self.load::<u8>(at).map(drop))
+        self.pages_in(offset, len).try_for_each(|at| {
+            let byte = self.start_ptr().wrapping_add(at);
+            let page = byte.wrapping_sub(byte.addr() % page_size);
+            self.undisturbed(at, 1, || {
+                // SAFETY: the start of a page of a mapping that lives as long as the view [V0][V1], so aligned; it may be before
+                // the view, but in the mapping, which is whole pages [M1]. Adding 0 at once changes no byte, whoever else reads
+                // or writes it.
+                unsafe { fault::fetch_add::<u32>(page, 0) }
+            })
+            .map(drop)
+            .map_err(|stop| stop.into_error(at))
+        })
+    }
+
+    /// The first byte of the range in each of its pages.
+    fn pages_in(&self, offset: usize, len: usize) -> impl Iterator<Item = usize> {
+        let page_size = self.mapping().page_size();
+        let first = offset..offset + len.min(1);
+        let boundary = offset + (page_size - (self.as_ptr().addr() + offset) % page_size);
+        first.chain((boundary..offset + len).step_by(page_size))
     }
 
     /// Copies a range that has been checked.

@@ -97,6 +97,7 @@ impl MmapOptions {
                 file_offset: if range.is_some() { file_offset } else { self.offset },
             })
         };
+        let mapping = mapping.showing(info.id);
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 

@@ -395,7 +395,7 @@ impl MmapOptions {
         // writing.
         let map: Mmap = self.file(file, Protection::Read, true, Claim::Immutable).map(View::first)?;
         if proof == sys::Proof::Sealed {
-            map.touch_every_page()?;
+            map.populate_read()?;
         }
         Ok(map)
     }

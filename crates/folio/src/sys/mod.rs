@@ -9,9 +9,9 @@
 //!
 //! - every `len` is greater than zero and every range lies inside one mapping made by [`map_file`] or
 //!   [`map_anonymous`];
-//! - addresses and lengths given to [`protect`], [`flush`], [`start_flush`] are whole pages of that mapping (its own
-//!   page size, which is larger than [`page_size`] for huge pages), and those given to [`unmap`] are exactly what the
-//!   mapping calls returned and were asked for;
+//! - addresses and lengths given to [`protect`], [`flush`], [`start_flush`] and all of [`paging`] are whole pages of that
+//!   mapping (its own page size, which is larger than [`page_size`] for huge pages), and those given to [`unmap`] are exactly
+//!   what the mapping calls returned and were asked for;
 //! - file offsets given to [`map_file`] are multiples of [`granularity`], and `offset + len` fits an `i64`.
 //!
 //! What each backend supplies:
@@ -39,7 +39,20 @@
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
 //!
-//! Paging, locks, residency and growth join this table with their layers; they get the same kind of arguments.
+//! And in a module `paging` (a platform without pages takes `no_paging.rs`):
+//!
+//! | name | what it does |
+//! |---|---|
+//! | [`advise`](paging::advise), [`knows`](paging::knows) | a hint, and whether it was taken; whether there is one of this name |
+//! | [`advise_unchecked`](paging::advise_unchecked), [`knows_unchecked`](paging::knows_unchecked) | the same for what changes or loses bytes, which is a command and fails if it is not obeyed |
+//! | [`populate`](paging::populate) | brings pages in, ready to be read or written, and says if one is lost |
+//! | [`lock`](paging::lock), [`unlock`](paging::unlock) | keeps pages in memory, and no longer; they need not count |
+//! | [`resident`](paging::resident) | which pages are in memory: a byte for each page of [`page_size`], whose lowest bit says so |
+//! | [`tells_residency`](paging::tells_residency) | whether [`resident`](paging::resident) can be believed when it says so of all pages of a mapping of a file |
+//! | [`cached`](paging::cached) | how many pages of a range of a file are in memory, and in which state |
+//! | [`discard`](paging::discard), [`DISCARD_ZEROES`](paging::DISCARD_ZEROES) | gives the memory of private pages back; whether they are zeros then, or may be as before |
+//!
+//! Growth joins this table with its layer; it gets the same kind of arguments.
 //! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true,
 //! [`map_file`] refuses pages behind the end of the file, and [`unmap`] makes one call for a file and another for memory, which
 //! is why it is told the [`Source`].
@@ -59,11 +72,14 @@ mod windows;
 use windows as backend;
 
 #[cfg(not(any(unix, windows)))]
+mod no_paging;
+#[cfg(not(any(unix, windows)))]
 mod unsupported;
 #[cfg(not(any(unix, windows)))]
 use unsupported as backend;
 
 pub use backend::AsFile;
+pub(crate) use backend::paging;
 pub(crate) use backend::{
     File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
     file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
@@ -82,7 +98,13 @@ pub(crate) struct FileInfo {
     pub(crate) kind: FileKind,
     /// Bytes per page of a mapping of this file: larger than [`page_size`] on a file system of huge pages.
     pub(crate) page_size: usize,
+    /// Which file it is, if that could be had along with the rest.
+    pub(crate) id: Option<FileId>,
 }
+
+/// Tells files that are open at the same time apart: two numbers of the system's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId(pub(crate) u64, pub(crate) u64);
 
 /// Kinds of file as far as mapping is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +161,48 @@ pub(crate) enum Started {
     Yes,
     /// The system has no call that begins without waiting; [`flush`] on another thread does the same.
     No,
+}
+
+/// How pages are brought in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Populate {
+    /// So that they can be read.
+    Read,
+    /// So that they can be written: with pages of their own where they are private, and blocks of the file where it has holes.
+    Write,
+}
+
+/// What [`paging::populate`] could do.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Populated {
+    /// Every page was in memory at some moment since the call began.
+    Done,
+    /// A page cannot be reached. Those before it are in memory.
+    Lost,
+    /// The system has no such call, or not for this memory. Nothing was done.
+    NotSupported,
+}
+
+/// Why [`paging::lock`] locked nothing, or not all.
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Debug)]
+pub(crate) enum NotLocked {
+    /// By a limit or for the lack of a right, which the error names. Nothing is locked.
+    Refused(std::io::Error),
+    /// Perhaps a page could not be brought in. Some may be locked.
+    Unreachable(std::io::Error),
+}
+
+/// Pages of [`page_size`] of a range of a file, counted by [`paging::cached`].
+#[allow(dead_code, reason = "the contract's words: not every backend says each")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cached {
+    pub(crate) resident: u64,
+    pub(crate) dirty: u64,
+    pub(crate) writeback: u64,
+    pub(crate) evicted: u64,
+    pub(crate) recently_evicted: u64,
 }
 
 /// Whether the kernel proves that a file cannot change.

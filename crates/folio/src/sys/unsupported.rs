@@ -2,6 +2,8 @@
 //!
 //! No mapping can be made here, so the functions that work on one are never reached; they answer the same error.
 
+pub(crate) use super::no_paging as paging;
+
 use super::{Allocated, FileInfo, FileKind, MapFlags, Proof, Source, Started, unsupported};
 use crate::Protection;
 use std::io;
@@ -72,7 +74,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
         kind if kind.is_dir() => FileKind::Directory,
         _ => FileKind::Other,
     };
-    Ok(FileInfo { len: metadata.len(), allocated: metadata.len(), kind, page_size: page_size() })
+    Ok(FileInfo { len: metadata.len(), allocated: metadata.len(), kind, page_size: page_size(), id: None })
 }
 
 /// Nothing is ever created here.

@@ -15,9 +15,10 @@ mod other;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 use other as os;
 
+pub(crate) mod paging;
 mod pipe;
 
-use super::{FileInfo, FileKind, MapFlags, Source, zero_or_errno};
+use super::{FileId, FileInfo, FileKind, MapFlags, Source, zero_or_errno};
 use crate::Protection;
 use std::ffi::c_int;
 use std::io;
@@ -107,7 +108,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     // `st_blocks` counts units of 512 bytes on every system in the platform table.
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
     let page_size = os::page_size_of(file).unwrap_or_else(page_size);
-    Ok(FileInfo { len, allocated, kind, page_size })
+    Ok(FileInfo { len, allocated, kind, page_size, id: Some(id_of(&stat)) })
 }
 
 /// Whether the file of this name is the one that is open: `fstat` against `lstat`.
@@ -116,9 +117,13 @@ pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
     let (Ok(open), Ok(named)) = (stat_of(file), std::fs::symlink_metadata(path)) else {
         return false;
     };
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
-    let open = (open.st_dev as u64, open.st_ino as u64);
-    open == (named.dev(), named.ino())
+    id_of(&open) == FileId(named.dev(), named.ino())
+}
+
+/// Device and number of a file (stat(2)).
+#[allow(clippy::unnecessary_cast, clippy::cast_sign_loss, reason = "the widths and signs differ by system")]
+fn id_of(stat: &stat) -> FileId {
+    FileId(stat.st_dev as u64, stat.st_ino as u64)
 }
 
 /// `fstat`.

@@ -55,7 +55,7 @@ pub(crate) fn open(path: &Path, protection: Protection) -> io::Result<fs::File> 
 
 /// What the handle is of, by `GetFileType` and `FileStandardInfo`.
 pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
-    let other = FileInfo { len: 0, allocated: 0, kind: FileKind::Other, page_size: page_size() };
+    let other = FileInfo { len: 0, allocated: 0, kind: FileKind::Other, page_size: page_size(), id: None };
     match file_type(file) {
         Ok(FILE_TYPE_DISK) => {}
         // Consoles, pipes, sockets, `NUL`.
@@ -75,6 +75,8 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
         allocated: unsigned(info.AllocationSize),
         kind: if info.Directory { FileKind::Directory } else { FileKind::Regular },
         page_size: page_size(),
+        // It would take a further call.
+        id: None,
     })
 }
 

@@ -13,6 +13,7 @@ mod copy;
 mod file;
 mod flush;
 mod map;
+pub(crate) mod paging;
 
 pub(crate) use copy::{checked_read, checked_write};
 pub(crate) use file::{

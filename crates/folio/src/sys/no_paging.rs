@@ -1,0 +1,52 @@
+//! The paging part of the contract, for platforms whose memory has no pages that anybody could speak of.
+
+use super::{Cached, FileRef, NotLocked, Populate, Populated};
+use crate::paging::{Advice, UncheckedAdvice};
+use std::io;
+use std::ptr::NonNull;
+
+pub(crate) const DISCARD_ZEROES: bool = false;
+
+pub(crate) fn knows(_advice: Advice) -> bool {
+    false
+}
+
+pub(crate) fn knows_unchecked(_advice: UncheckedAdvice) -> bool {
+    false
+}
+
+pub(crate) fn advise(_address: NonNull<u8>, _len: usize, _advice: Advice) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub(crate) unsafe fn advise_unchecked(_address: NonNull<u8>, _len: usize, _advice: UncheckedAdvice) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn populate(_address: NonNull<u8>, _len: usize, _how: Populate) -> io::Result<Populated> {
+    Ok(Populated::NotSupported)
+}
+
+pub(crate) fn lock(_address: NonNull<u8>, _len: usize) -> Result<(), NotLocked> {
+    Err(NotLocked::Refused(io::ErrorKind::Unsupported.into()))
+}
+
+pub(crate) fn unlock(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) unsafe fn discard(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn resident(_address: NonNull<u8>, _len: usize, _pages: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn tells_residency(_address: NonNull<u8>, _file: Option<FileRef<'_>>) -> bool {
+    true
+}
+
+pub(crate) fn cached(_file: FileRef<'_>, _offset: u64, _len: u64) -> io::Result<Option<Cached>> {
+    Ok(None)
+}
