@@ -61,7 +61,10 @@ impl Mmap {
     /// # Errors
     ///
     /// Those of opening the file, and see [`Mmap`].
-    pub fn open_path<P: AsRef<Path>>(path: P, prot: Protection) -> io::Result<Mmap> {
+    pub fn open_path<P>(path: P, prot: Protection) -> io::Result<Mmap>
+    where
+        P: AsRef<Path>,
+    {
         let file = OpenOptions::new().read(true).write(prot == Protection::ReadWrite).open(path)?;
         Mmap::open(&file, prot)
     }

@@ -102,7 +102,6 @@ impl MmapView {
     /// # Safety
     ///
     /// As [`MmapViewSync::clone`].
-    #[expect(clippy::should_implement_trait, reason = "memmap's method, and `unsafe`")]
     pub unsafe fn clone(&self) -> MmapView {
         // SAFETY: the same obligation, passed on.
         MmapView::new(unsafe { self.view.clone() })

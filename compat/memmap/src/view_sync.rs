@@ -96,7 +96,6 @@ impl MmapViewSync {
     /// # Safety
     ///
     /// No slice of one of the two is used while the other writes the same bytes.
-    #[expect(clippy::should_implement_trait, reason = "memmap's method, and `unsafe`")]
     pub unsafe fn clone(&self) -> MmapViewSync {
         // SAFETY: the same obligation, passed on; this crate makes no `Mmap` or `MmapMut` of a view.
         MmapViewSync { view: unsafe { self.view.clone() }, start: self.start }

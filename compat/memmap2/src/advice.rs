@@ -134,15 +134,11 @@ impl Advice {
             #[cfg(target_os = "linux")]
             // SAFETY: nothing changes in this process. What a child finds missing is for the one who makes it, for which `fork`
             // is `unsafe` to call.
-            Advice::DontFork => unsafe {
-                view.unchecked_advise_range(folio::UncheckedAdvice::DontFork, offset, len)
-            },
+            Advice::DontFork => unsafe { view.unchecked_advise_range(folio::UncheckedAdvice::DontFork, offset, len) },
             #[cfg(target_os = "linux")]
             // SAFETY: no byte is ever seen to change: who touches such a page ends by a signal. It is what memmap2 lets safe code do,
             // and the system only those who may break the machine.
-            Advice::HwPoison => unsafe {
-                view.unchecked_advise_range(folio::UncheckedAdvice::HwPoison, offset, len)
-            },
+            Advice::HwPoison => unsafe { view.unchecked_advise_range(folio::UncheckedAdvice::HwPoison, offset, len) },
             #[cfg(target_os = "linux")]
             Advice::PopulateRead => view.populate_read_range(offset, len),
             #[cfg(target_os = "linux")]
@@ -183,10 +179,9 @@ impl UncheckedAdvice {
     }
 }
 
-/// The calls that the three kinds of map have in common, which are those of Unix. `$view` binds the view for `$call`.
+/// The calls that the three kinds of map have in common. `$with` is a macro that runs its last argument on the view of the map.
 macro_rules! paging {
     ($map:ident, $self:ident => $with:ident) => {
-        #[cfg(unix)]
         impl $map {
             /// Tells the system how the map will be used. Unix only.
             ///
@@ -274,3 +269,12 @@ macro_rules! paging {
     };
 }
 pub(crate) use paging;
+
+/// The view of a map that always has the same kind.
+macro_rules! one_view {
+    ($map:expr, $view:ident => $call:expr) => {{
+        let $view = &$map.view;
+        $call
+    }};
+}
+pub(crate) use one_view;

@@ -55,8 +55,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(unix)]
+mod advice;
 mod desc;
 mod error;
+mod lock;
 mod mmap;
 mod mmap_mut;
 mod options;
@@ -65,6 +68,8 @@ mod raw;
 #[cfg(target_os = "linux")]
 mod remap;
 
+#[cfg(unix)]
+pub use advice::{Advice, UncheckedAdvice};
 pub use desc::{MmapAsRawDesc, MmapRawDescriptor};
 pub use error::{FailedConversion, MapIfSafeError};
 pub use mmap::Mmap;

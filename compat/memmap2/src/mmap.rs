@@ -1,6 +1,9 @@
 //! `Mmap`: a map that is read.
 
+#[cfg(unix)]
+use crate::advice::one_view;
 use crate::error::FailedConversion;
+use crate::lock::Locks;
 use crate::{MapIfSafeError, MmapAsRawDesc, MmapMut, MmapOptions, others};
 use std::fmt;
 use std::io;
@@ -28,11 +31,15 @@ use std::ops::Deref;
 /// ```
 pub struct Mmap {
     pub(crate) view: folio::Mmap,
+    pub(crate) locks: Locks,
 }
+
+#[cfg(unix)]
+crate::advice::paging!(Mmap, self => one_view);
 
 impl Mmap {
     pub(crate) fn from_view(view: folio::Mmap) -> Mmap {
-        Mmap { view }
+        Mmap { view, locks: Locks::default() }
     }
 
     /// [`MmapOptions::map`] of an entire file.
@@ -74,26 +81,27 @@ impl Mmap {
     /// - [`Unsupported`](io::ErrorKind::Unsupported) on Apple's systems for what [`map`](Self::map) made: what is written could not be
     ///   made durable there.
     pub fn make_mut(self) -> io::Result<MmapMut> {
-        let failed = match self.view.make_mut() {
-            Ok(view) => return Ok(MmapMut::from_view(view)),
+        let Mmap { view, locks } = self;
+        let failed = match view.make_mut() {
+            Ok(view) => return Ok(MmapMut { view, locks }),
             Err(failed) => failed,
         };
         let (error, view) = failed.into_parts();
         // The one refusal that is folio's own: nobody vouched that this mapping is the only one.
         if error.kind() != io::ErrorKind::PermissionDenied || error.raw_os_error().is_some() {
-            return Err(FailedConversion::wrap(error, Mmap { view }));
+            return Err(FailedConversion::wrap(error, Mmap { view, locks }));
         }
         if !view.is_empty() && others::show_the_same(view.as_ptr().addr(), view.len()) {
             let error =
                 io::Error::new(io::ErrorKind::ResourceBusy, "another mapping of this process shows the same bytes");
-            return Err(FailedConversion::wrap(error, Mmap { view }));
+            return Err(FailedConversion::wrap(error, Mmap { view, locks }));
         }
         // SAFETY: what `map` asks its caller to vouch for covers what its map becomes; nothing else can, in this signature.
         match unsafe { view.assume_exclusive() } {
-            Ok(view) => Ok(MmapMut::from_view(view)),
+            Ok(view) => Ok(MmapMut { view, locks }),
             Err(failed) => {
                 let (error, view) = failed.into_parts();
-                Err(FailedConversion::wrap(error, Mmap { view }))
+                Err(FailedConversion::wrap(error, Mmap { view, locks }))
             }
         }
     }

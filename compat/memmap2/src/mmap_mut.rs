@@ -1,6 +1,9 @@
 //! `MmapMut`: a map that is written.
 
+#[cfg(unix)]
+use crate::advice::one_view;
 use crate::error::FailedConversion;
+use crate::lock::Locks;
 use crate::{Mmap, MmapAsRawDesc, MmapOptions};
 use std::fmt;
 use std::io;
@@ -21,11 +24,15 @@ use std::ops::{Deref, DerefMut};
 /// ```
 pub struct MmapMut {
     pub(crate) view: folio::MmapMut,
+    pub(crate) locks: Locks,
 }
+
+#[cfg(unix)]
+crate::advice::paging!(MmapMut, self => one_view);
 
 impl MmapMut {
     pub(crate) fn from_view(view: folio::MmapMut) -> MmapMut {
-        MmapMut { view }
+        MmapMut { view, locks: Locks::default() }
     }
 
     /// [`MmapOptions::map_mut`] of an entire file.
@@ -97,7 +104,7 @@ impl MmapMut {
     ///
     /// The system's, with the map in it ([`FailedConversion`]).
     pub fn make_read_only(self) -> io::Result<Mmap> {
-        self.view.make_read_only().map(Mmap::from_view).map_err(give_back)
+        convert(self.view.make_read_only(), self.locks)
     }
 
     /// Makes the pages readable and executable, no longer writable.
@@ -110,7 +117,7 @@ impl MmapMut {
     /// With the map in it ([`FailedConversion`]): [`PermissionDenied`](io::ErrorKind::PermissionDenied) where the system forbids such pages, the file
     /// system is mounted `noexec`, or, on Windows, the map is of a file.
     pub fn make_exec(self) -> io::Result<Mmap> {
-        self.view.make_exec().map(Mmap::from_view).map_err(give_back)
+        convert(self.view.make_exec(), self.locks)
     }
 
     /// Makes the map `new_len` bytes long, in place or, if the options allow it, elsewhere. Linux only.
@@ -130,9 +137,15 @@ impl MmapMut {
     }
 }
 
-fn give_back(failed: folio::ViewError<folio::MmapMut>) -> io::Error {
-    let (error, view) = failed.into_parts();
-    FailedConversion::wrap(error, MmapMut { view })
+/// The outcome of a conversion, with the locks of the map.
+fn convert(result: Result<folio::Mmap, folio::ViewError<folio::MmapMut>>, locks: Locks) -> io::Result<Mmap> {
+    match result {
+        Ok(view) => Ok(Mmap { view, locks }),
+        Err(failed) => {
+            let (error, view) = failed.into_parts();
+            Err(FailedConversion::wrap(error, MmapMut { view, locks }))
+        }
+    }
 }
 
 #[cfg(feature = "stable_deref_trait")]

@@ -1,5 +1,6 @@
 //! `MmapRaw`: a map that is an address.
 
+use crate::lock::Locks;
 use crate::{Mmap, MmapAsRawDesc, MmapMut, MmapOptions};
 use std::fmt;
 use std::io;
@@ -21,6 +22,7 @@ use std::io;
 /// ```
 pub struct MmapRaw {
     view: AnyView,
+    locks: Locks,
 }
 
 enum AnyView {
@@ -39,9 +41,19 @@ macro_rules! view {
     };
 }
 
+#[cfg(unix)]
+macro_rules! any_view {
+    ($map:expr, $view:ident => $call:expr) => {
+        view!(&$map.view, $view => $call)
+    };
+}
+
+#[cfg(unix)]
+crate::advice::paging!(MmapRaw, self => any_view);
+
 impl MmapRaw {
     pub(crate) fn from_view(view: folio::MmapViewSync) -> MmapRaw {
-        MmapRaw { view: AnyView::Shared(view) }
+        MmapRaw { view: AnyView::Shared(view), locks: Locks::default() }
     }
 
     /// [`MmapOptions::map_raw`] of an entire file.
@@ -145,12 +157,12 @@ impl From<Mmap> for MmapRaw {
             Ok(view) => AnyView::Shared(view),
             Err(failed) => AnyView::Held(failed.into_view()),
         };
-        MmapRaw { view }
+        MmapRaw { view, locks: map.locks }
     }
 }
 
 impl From<MmapMut> for MmapRaw {
     fn from(map: MmapMut) -> MmapRaw {
-        MmapRaw::from_view(map.view.into_view_sync())
+        MmapRaw { view: AnyView::Shared(map.view.into_view_sync()), locks: map.locks }
     }
 }

@@ -36,12 +36,12 @@ fn what_cannot_be_mapped_is_refused_all_the_same() {
     assert_eq!(options.map_view(&folder, Protection::Read).unwrap_err().kind(), ErrorKind::IsADirectory);
     let (reader, _writer) = std::io::pipe().unwrap();
     assert!(options.map_view(&reader, Protection::Read).is_err());
-    assert!(options.map_view(&File::open("/dev/null").unwrap(), Protection::Read).is_err());
-    assert!(options.map_if_safe(&zeros()).is_err());
+    assert!(options.map_view(File::open("/dev/null").unwrap(), Protection::Read).is_err());
+    assert!(options.map_if_safe(zeros()).is_err());
     let short = options.map_view(tempfile::tempfile().unwrap(), Protection::Read);
     assert_eq!(short.unwrap_err().kind(), ErrorKind::InvalidInput);
     assert_eq!(
-        options.allocate().map_view(&zeros(), Protection::ReadWrite).unwrap_err().kind(),
+        options.allocate().map_view(zeros(), Protection::ReadWrite).unwrap_err().kind(),
         ErrorKind::InvalidInput
     );
 }

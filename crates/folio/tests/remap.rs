@@ -306,6 +306,46 @@ fn memory_of_huge_pages_changes_its_length() {
     assert_eq!(hugepages::count("HugePages_Free"), 6);
 }
 
+/// The kernel locks what it adds to a locked stretch of pages, so an `unlock` that knew only the old ones would leave them locked.
+#[test]
+fn locks_go_along() {
+    maps::in_child("locks_go_along", || {
+        let page = page_size();
+        let locked = || {
+            let status = fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+        };
+        let file = file(16 * page);
+        let mut view = MmapOptions::new().offset(5).len(2 * page).map_view(&file, Protection::Read).unwrap();
+        view.lock().unwrap();
+        assert_eq!(locked(), 3 * page);
+        view.remap(10 * page).unwrap();
+        assert_eq!(locked(), 11 * page);
+        view.remap(4 * page).unwrap();
+        assert_eq!(locked(), 5 * page);
+        view.unlock().unwrap();
+        assert_eq!(locked(), 0);
+        // A part of the pages: the kernel moves one stretch only.
+        let head = view.split_to(page).unwrap();
+        head.lock().unwrap();
+        let mut view = {
+            let mut whole = head;
+            whole.unsplit(view).unwrap();
+            whole
+        };
+        assert!(view.remap(10 * page).is_err());
+        assert_eq!((view.len(), locked()), (4 * page, 2 * page));
+        view.remap(1).unwrap();
+        assert_eq!(locked(), page);
+        view.remap(0).unwrap();
+        assert_eq!(locked(), 0);
+        let guard = view.lock_guard().unwrap();
+        assert_eq!(view.remap(page).unwrap_err().kind(), ErrorKind::ResourceBusy);
+        drop(guard);
+    });
+}
+
 /// A background flush holds the mapping; it is waited for.
 #[test]
 fn a_flush_in_the_background_is_waited_for() {

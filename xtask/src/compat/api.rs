@@ -16,6 +16,9 @@ use xshell::cmd;
 /// What ours have and the published ones do not, one line each: `crate: item`, or `crate: item: part of it`.
 const ADDITIONS: &str = "compat/additions.txt";
 
+/// Traits between the compiler and its library, which no program can name, and which these crates' types need not agree on.
+const INTERNAL: [&str; 3] = ["StructuralPartialEq", "Freeze", "UnsafeUnpin"];
+
 /// Compares the API of ours with the published one.
 ///
 /// # Errors
@@ -177,8 +180,7 @@ impl Crate<'_> {
             return;
         }
         let parts = [&implementation["trait"], &implementation["for"], &implementation["generics"]].map(canonical);
-        // Marks of derived code, of no consequence.
-        if !parts[0].starts_with("StructuralPartialEq") {
+        if !INTERNAL.contains(&parts[0].as_str()) {
             lines.insert(Line::new(name, format!("impl {}", parts[0]), format!("for {} {}", parts[1], parts[2])));
         }
     }

@@ -124,9 +124,8 @@ fn unit_tests(file: &str) -> Result<&str> {
 fn documentation(file: &str) -> String {
     let mut text = String::new();
     for line in file.lines().map(str::trim_start) {
-        match line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) {
-            Some(documentation) => text.push_str(documentation.strip_prefix(' ').unwrap_or(documentation)),
-            None => {}
+        if let Some(documentation) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) {
+            text.push_str(documentation.strip_prefix(' ').unwrap_or(documentation));
         }
         text.push('\n');
     }

@@ -21,6 +21,7 @@ impl Mapping {
         }
         let mapped = mapped.max(self.page_size);
         self.within_file(mapped)?;
+        let (old, new) = ((self.lead + self.len, self.mapped), (self.lead + len, mapped));
         if mapped != self.mapped {
             self.nothing_set_aside()?;
             if mapped > self.mapped && self.source == Source::Memory && !self.private {
@@ -38,12 +39,15 @@ impl Mapping {
                 }
             }
             self.len = len;
+            self.locks.follow(self, old, new);
             if watched {
                 let lent = self.new_lent(super::Aside::Dropped)?;
                 self.lend_again(Some(lent), true);
             }
+        } else {
+            self.len = len;
+            self.locks.follow(self, old, new);
         }
-        self.len = len;
         Ok(())
     }
 
@@ -135,6 +139,9 @@ impl Mapping {
 
     /// What `mremap` does, for systems without it: another mapping with the same contents.
     fn move_by_hand(&mut self, mapped: usize) -> io::Result<NonNull<u8>> {
+        if self.locks.any() {
+            return Err(unsupported("pages that are locked cannot be moved by this system"));
+        }
         let memory = self.source == Source::Memory;
         if self.private != memory {
             return Err(unsupported(
