@@ -142,7 +142,11 @@ impl Advice {
             #[cfg(target_os = "linux")]
             Advice::PopulateRead => view.populate_read_range(offset, len),
             #[cfg(target_os = "linux")]
-            Advice::PopulateWrite => view.populate_write_range(offset, len),
+            Advice::PopulateWrite => view.populate_write_range(offset, len).map_err(|error| match error.kind() {
+                // Of pages that cannot be written, in the system's words.
+                io::ErrorKind::PermissionDenied => io::Error::from_raw_os_error(libc::EINVAL),
+                _ => error,
+            }),
             _ => match self.hint().map(|hint| view.advise_range(hint, offset, len)) {
                 Some(Ok(true)) => Ok(()),
                 Some(Err(error)) => Err(error),

@@ -203,13 +203,25 @@ impl MmapOptions {
     fn map_proved(&self, file: FileRef<'_>) -> Result<Mmap, Reason> {
         self.check_len().map_err(Reason::MapFailed)?;
         let mut options = self.common();
+        let mut beyond = false;
         if let Some(len) = self.len {
-            if self.offset.checked_add(len as u64).is_none() {
-                return Err(Reason::MapFailed(out_of_range()));
-            }
+            beyond = self.offset.checked_add(len as u64).is_none();
             options.len(len);
         }
-        options.map_if_safe(file).map(Mmap::from_view).map_err(|error| match error.kind() {
+        if beyond {
+            // Whether the file is safe is said first.
+            options.offset(0).len(0);
+        }
+        match options.map_if_safe(file) {
+            Ok(_) if beyond => Err(Reason::MapFailed(out_of_range())),
+            Ok(view) => Ok(Mmap::from_view(view)),
+            Err(error) => Err(self.reason(error, file)),
+        }
+    }
+
+    /// What an error of folio's means here.
+    fn reason(&self, error: io::Error, file: FileRef<'_>) -> Reason {
+        match error.kind() {
             io::ErrorKind::Unsupported => Reason::NotSupported,
             // Texts of folio's own, not answers of the system.
             io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory if error.raw_os_error().is_none() => {
@@ -218,7 +230,7 @@ impl MmapOptions {
                 if error.kind() == kind { Reason::NotSafe(error) } else { Reason::MapFailed(error) }
             }
             _ => Reason::MapFailed(error),
-        })
+        }
     }
 
     /// Maps zeros that belong to no file, private to this process: a child made by `fork` has its own copy.
@@ -239,7 +251,11 @@ impl MmapOptions {
                 options.huge((bits != 0).then_some(bits));
             }
         }
-        options.map_anon().map(MmapMut::from_view)
+        options.map_anon().map(MmapMut::from_view).map_err(|error| {
+            // A length that no whole pages fit is within the limit (above), but more than there can be.
+            let too_long = error.kind() == io::ErrorKind::InvalidInput && error.raw_os_error().is_none();
+            if too_long && self.huge.is_none() { io::ErrorKind::OutOfMemory.into() } else { error }
+        })
     }
 
     /// Maps a file for reading and writing, as an address and no slice.

@@ -1,7 +1,8 @@
 //! The tests of the published crates, run against ours.
 //!
-//! Their sources are where cargo has put them, and are not changed. A small crate in the target folder has the name and all items
-//! of ours at its root, so that a test which says `super::Mmap` or `crate::advice::Advice` finds ours there.
+//! Their sources are where cargo has put them, and are not changed. A small crate in the target folder has the name of the
+//! published one and all items of ours at its root, so that a test which says `super::Mmap` or `crate::advice::Advice` finds ours
+//! there, and an example that says `memmap2::Mmap` too.
 
 use super::StandIn;
 use crate::suite::Counts;
@@ -29,14 +30,10 @@ pub(super) fn run_tests(crate_: StandIn) -> Result<Counts> {
             let advice = text("src/advice.rs")?;
             shell.write_file(folder.join("src/advice.rs"), in_module("Advice, UncheckedAdvice", &advice)?)?;
             shell.write_file(folder.join("src/map.rs"), text("test/map.rs")?)?;
-            (
-                MEMMAP2,
-                "pub use memmap2::*;\npub mod advice;\n#[cfg(test)]\nmod map;\n".to_owned(),
-                vec![library, advice],
-            )
+            (MEMMAP2, "pub use ours::*;\npub mod advice;\n#[cfg(test)]\nmod map;\n".to_owned(), vec![library, advice])
         }
         _ => {
-            let tests = format!("extern crate memmap;\npub use memmap::*;\n{}", unit_tests(&library)?);
+            let tests = format!("extern crate ours;\npub use ours::*;\n{}", unit_tests(&library)?);
             (MEMMAP, tests, vec![library])
         }
     };
@@ -85,11 +82,13 @@ const MEMMAP2: &str = "\
 name = \"memmap2-tests\"
 version = \"0.0.0\"
 edition = \"2021\"
+[lib]
+name = \"memmap2\"
 [features]
 default = [\"stable_deref_trait\"]
 stable_deref_trait = []
 [dependencies]
-memmap2 = { path = \"FOLDER\", features = [\"stable_deref_trait\"] }
+ours = { package = \"memmap2\", path = \"FOLDER\", features = [\"stable_deref_trait\"] }
 libc = \"0.2\"
 [dev-dependencies]
 owning_ref = \"0.4.1\"
@@ -102,8 +101,10 @@ const MEMMAP: &str = "\
 name = \"memmap-tests\"
 version = \"0.0.0\"
 edition = \"2015\"
+[lib]
+name = \"memmap\"
 [dependencies]
-memmap = { path = \"FOLDER\" }
+ours = { package = \"memmap\", path = \"FOLDER\" }
 [dev-dependencies]
 tempdir = \"0.3\"
 [workspace]
@@ -111,7 +112,7 @@ tempdir = \"0.3\"
 
 /// A module that has these items of ours and the unit tests of the file.
 fn in_module(items: &str, file: &str) -> Result<String> {
-    Ok(format!("pub use memmap2::{{{items}}};\n{}", unit_tests(file)?))
+    Ok(format!("pub use ours::{{{items}}};\n{}", unit_tests(file)?))
 }
 
 /// The module of unit tests at the end of a file.
