@@ -52,6 +52,9 @@ impl Mmap {
     ///
     /// See [`Mmap`].
     pub fn open(file: &File, prot: Protection) -> io::Result<Mmap> {
+        if file.metadata()?.len() == 0 {
+            return Err(empty());
+        }
         Mmap::map(folio::MmapOptions::new(), file, prot)
     }
 

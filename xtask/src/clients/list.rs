@@ -16,21 +16,20 @@ const fn client(name: &'static str, version: &'static str) -> Client {
     Client { name, version, tests: &[], arguments: &[] }
 }
 
-pub(super) const CLIENTS: [Client; 8] = [
-    // A search engine: segments are read through maps.
-    Client { tests: &["--lib"], ..client("tantivy", "0.27.0") },
-    // The searcher of ripgrep.
-    client("grep-searcher", "0.1.17"),
+pub(super) const CLIENTS: [Client; 13] = [
+    client("mmap-sync", "2.0.4"),
+    client("jammdb", "0.11.0"),
+    Client { tests: &["--all-features"], ..client("cdb64", "0.2.0") },
+    Client { tests: &["--features=mmap-async-tokio"], ..client("pmtiles", "0.26.0") },
     // A hash of files.
     client("b3sum", "1.8.7"),
-    // A reader of object files and their debug information.
-    Client { tests: &["--all-features"], ..client("addr2line", "0.26.0") },
-    // A database of fonts.
-    client("fontdb", "0.24.0"),
-    // A format for tensors.
-    Client { tests: &["--lib", "--tests"], ..client("safetensors", "0.8.0") },
-    // A database with a log and tables in maps that are written.
+    client("ripgrep", "15.2.0"),
     Client { tests: &["--lib"], ..client("parity-db", "0.5.7") },
-    // Reads files of debug information.
     client("symbolic-common", "13.9.0"),
+    client("blazesym", "0.2.7"),
+    Client { tests: &["--all-features"], ..client("addr2line", "0.27.1") },
+    // A search engine: segments are read through maps.
+    Client { tests: &["--lib"], ..client("tantivy", "0.27.0") },
+    Client { tests: &["--lib", "--tests"], ..client("safetensors", "0.8.0") },
+    Client { tests: &["--lib", "--tests"], ..client("candle-core", "0.11.1") },
 ];

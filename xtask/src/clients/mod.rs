@@ -13,8 +13,8 @@ use crate::workspace::{self, cargo, root, target_dir, tee};
 use crate::{packages, report};
 use anyhow::{Context, Result, ensure};
 use list::{CLIENTS, Client};
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 use xshell::{Shell, cmd};
 
 /// Runs the suites of the named programs, or of all, both ways, and prints what they counted.
@@ -164,23 +164,14 @@ impl Client {
         shell.write_file(fetcher.join("src/lib.rs"), "")?;
         shell.change_dir(&fetcher);
         let cargo = cargo();
-        let metadata = cmd!(shell, "{cargo} metadata --format-version 1").quiet().read()?;
-        let metadata: Metadata = serde_json::from_str(&metadata)?;
-        let package = metadata.packages.into_iter().find(|package| package.name == name);
-        let manifest = package.with_context(|| format!("{name} {version} was not fetched"))?.manifest_path;
-        manifest.parent().map(Path::to_owned).context("a manifest lies in a folder")
+        cmd!(shell, "{cargo} fetch --quiet").run()?;
+        // `cargo metadata` says nothing of a program that is no library, so look where cargo unpacks packages.
+        let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")));
+        let unpacked = home.context("cargo has no folder")?.join("registry/src");
+        let package = format!("{name}-{version}");
+        let mut sources = fs::read_dir(&unpacked)?.filter_map(|folder| Some(folder.ok()?.path().join(&package)));
+        sources.find(|source| source.is_dir()).with_context(|| format!("{package} was not fetched"))
     }
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    manifest_path: PathBuf,
 }
 
 /// Where programs are copied to and built.
