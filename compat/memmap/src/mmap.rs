@@ -33,7 +33,7 @@ pub struct MmapOptions {
 /// let mut map = Mmap::anonymous(4096, Protection::ReadWrite)?;
 /// // SAFETY: nobody else touches the memory.
 /// unsafe { map.as_mut_slice()[..3].copy_from_slice(b"foo") };
-/// // SAFETY: as above.
+/// // SAFETY: as for the call above.
 /// assert_eq!(unsafe { &map.as_slice()[..5] }, b"foo\0\0");
 /// # std::io::Result::Ok(())
 /// ```

@@ -80,9 +80,9 @@ fn views_are_taken_apart_alike() {
             }
             // SAFETY: no slice of one is used while the other writes.
             let twin = unsafe { end.clone() };
-            // SAFETY: as above.
+            // SAFETY: as for the call above.
             unsafe { end.as_mut_slice()[0] = 200 };
-            // SAFETY: as above.
+            // SAFETY: as for the call above.
             outcomes.push(format!("{:?}", unsafe { twin.as_slice() }));
             outcomes.push(format!("{:?}", head.split_at(61).map(drop).map_err(|error| error.kind())));
             outcomes

@@ -138,7 +138,7 @@ impl MmapRaw {
             AnyView::Shared(view) => view.remap_in_place(new_len),
             // SAFETY: this view gives out addresses and no slice.
             AnyView::Held(view) if options.moves() => unsafe { view.remap(new_len) },
-            // SAFETY: as above.
+            // SAFETY: as for the call above.
             AnyView::Held(view) => unsafe { view.remap_in_place(new_len) },
         }
     }

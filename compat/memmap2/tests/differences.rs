@@ -140,7 +140,7 @@ fn make_mut_is_refused_beside_another_map_of_the_same_bytes() {
     let two = error.into_inner().unwrap().downcast::<FailedConversion<Mmap>>().unwrap().into_map();
     drop(one);
     // Other bytes of the file do not matter.
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     let other = unsafe { MmapOptions::new().offset(2 * page as u64).map(&file).unwrap() };
     two.make_mut().unwrap()[0] = 8;
     assert_eq!(other[0], 7);
@@ -289,12 +289,12 @@ fn ranges_that_wrap_are_refused() {
     let file = file(10);
     for (offset, len) in [(u64::MAX, 10), (u64::MAX - 5, isize::MAX as usize), (i64::MAX as u64 - 5, 100)] {
         let mut options = MmapOptions::new();
-        // SAFETY: refused.
+        // SAFETY: the call is refused before it does anything.
         let map = unsafe { options.offset(offset).len(len).map(&file) };
         assert_eq!(map.unwrap_err().kind(), ErrorKind::InvalidInput, "{offset} {len}");
     }
     let mut map = MmapMut::map_anon(10).unwrap();
-    // SAFETY: refused.
+    // SAFETY: the call is refused before it does anything.
     let result = unsafe { map.remap(usize::MAX, memmap2::RemapOptions::new().may_move(true)) };
     assert_eq!(result.unwrap_err().kind(), ErrorKind::InvalidData);
     // SAFETY: refused, or there is no room.

@@ -304,7 +304,7 @@ fn a_map_of_an_empty_file_grows_with_it() {
             let mut map = unsafe { $krate::MmapOptions::new().offset($offset).map_mut(&file).unwrap() };
             assert!(map.is_empty());
             (&file).write_all(&[7; 20_000]).unwrap();
-            // SAFETY: as above.
+            // SAFETY: as for the call above.
             unsafe { map.remap(9_000, $krate::RemapOptions::new().may_move(true)) }.unwrap();
             map.flush().unwrap();
             map.to_vec()

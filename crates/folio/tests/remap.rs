@@ -110,10 +110,10 @@ fn a_view_grows_from_nothing() {
     unsafe { map.remap(100).unwrap() };
     assert_eq!(&map[..], [0; 100]);
     map.fill(7);
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(0).unwrap() };
     assert!(map.is_empty());
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(2 * page).unwrap() };
     assert_eq!(map.len(), 2 * page);
 
@@ -171,12 +171,12 @@ fn what_is_known_of_the_mapping_stays_known() {
     let file = file(8 * page);
     // SAFETY: nobody else touches the file.
     let mut map = unsafe { MmapOptions::new().len(page).map_mut(&file) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(8 * page).unwrap() };
     map[8 * page - 1] = 0xff;
     map.flush().unwrap();
     let mut map = map.make_read_only().unwrap();
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(7 * page).unwrap() };
     assert_eq!(map.protection(), Protection::Read);
     let map = map.make_mut().unwrap();
@@ -187,14 +187,14 @@ fn what_is_known_of_the_mapping_stays_known() {
 
     // SAFETY: nobody writes the file.
     let mut map = unsafe { Mmap::map(&file) }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(page).unwrap() };
     assert_eq!(map.make_mut().unwrap_err().error().kind(), ErrorKind::PermissionDenied);
 
     // SAFETY: nobody writes the file.
     let mut copy = unsafe { MmapOptions::new().len(page).map_copy(&file) }.unwrap();
     copy[0] = 0xee;
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { copy.remap(8 * page).unwrap() };
     copy[page] = 0xee;
     assert_eq!((copy[0], copy[1]), (0xee, 1));
@@ -257,13 +257,13 @@ fn lost_pages_read_as_zeros_after_a_move_too() {
         };
         let old = map.as_ptr().addr();
         let _wall = wall(old + 2 * page, page);
-        // SAFETY: as above.
+        // SAFETY: as for the call above.
         unsafe { map.remap(16 * page).unwrap() };
         assert_ne!(map.as_ptr().addr(), old);
         file.set_len(page as u64).unwrap();
         assert_eq!(map[15 * page..], vec![0; page]);
         assert_eq!(map.fault().map(|fault| fault.offset), Some(15 * page));
-        // SAFETY: as above.
+        // SAFETY: as for the call above.
         let error = unsafe { map.remap(17 * page) }.unwrap_err();
         assert_eq!(Fault::of(&error).map(|fault| fault.offset), Some(15 * page));
         assert_eq!(map.len(), 16 * page);
@@ -296,9 +296,9 @@ fn memory_of_huge_pages_changes_its_length() {
     unsafe { map.remap(2 * size + 5).unwrap() };
     assert_eq!((map[size + 4], map[size + 5], map.len()), (7, 0, 2 * size + 5));
     map[2 * size + 4] = 9;
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(1).unwrap() };
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     assert_eq!(unsafe { map.remap_in_place(2 * size) }.unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!((map.len(), map[0]), (1, 7));
     assert_eq!(hugepages::count("HugePages_Free"), 5);
@@ -369,7 +369,7 @@ fn an_assumed_view_can_be_remapped_too() {
     let view = MmapOptions::new().len(10).map_view(&file, Protection::ReadWrite).unwrap();
     // SAFETY: nobody else touches the file.
     let mut map: View<_> = unsafe { view.assume_exclusive() }.unwrap();
-    // SAFETY: as above.
+    // SAFETY: as for the call above.
     unsafe { map.remap(20).unwrap() };
     assert_eq!(map[..], pattern(0, 20));
 }
