@@ -78,3 +78,8 @@ pub use options::MmapOptions;
 pub use raw::MmapRaw;
 #[cfg(target_os = "linux")]
 pub use remap::RemapOptions;
+
+/// The examples of the page on moving to folio, run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../MIGRATION.md")]
+pub struct Migration;

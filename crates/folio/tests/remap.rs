@@ -146,7 +146,7 @@ fn only_the_only_view_and_only_the_whole() {
         assert_eq!(piece.remap(1000).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
     view.unsplit(tail).unwrap();
-    // SAFETY: nobody uses either.
+    // SAFETY: no slice is made of either view.
     let twin = unsafe { view.clone() };
     assert_eq!(view.remap(1000).unwrap_err().kind(), ErrorKind::ResourceBusy);
     assert_eq!(view.remap_in_place(10).unwrap_err().kind(), ErrorKind::ResourceBusy);

@@ -114,6 +114,8 @@ impl Client {
         shell.set_var("CARGO_TARGET_DIR", folder().join("build").join(self.name));
         // What old code is warned of is not ours to mend.
         shell.set_var("RUSTFLAGS", "--cap-lints=warn -Awarnings");
+        // Large programs: less for the compiler to do, and enough for those that read their own debug information.
+        shell.set_var("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         Ok(shell)
     }
 

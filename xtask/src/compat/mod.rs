@@ -2,6 +2,7 @@
 //! published tests.
 
 mod api;
+mod differences;
 mod published;
 
 use crate::workspace::{self, cargo, execute};
@@ -30,12 +31,13 @@ impl StandIn {
     }
 }
 
-/// Compares both APIs, runs the tests of both crates, and the published tests against both.
+/// Compares the page of differences with its tests and both APIs, runs the tests of both crates, and the published tests against both.
 ///
 /// # Errors
 ///
 /// If something is missing, added without being listed, or fails.
 pub(crate) fn run() -> Result<()> {
+    differences::check()?;
     for crate_ in STAND_INS {
         api::compare(crate_).with_context(|| format!("the API of {}", crate_.name))?;
     }
