@@ -77,7 +77,9 @@ fn parts_are_written_at_the_same_time() {
     let (mut head, mut tail) =
         Mmap::anonymous(100, Protection::ReadWrite).unwrap().into_view_sync().split_at(50).unwrap();
     // SAFETY: the two have no byte in common, and nobody else has either.
-    let (first, second) = unsafe { (head.as_mut_slice(), tail.as_mut_slice()) };
+    let first = unsafe { head.as_mut_slice() };
+    // SAFETY: as for the call above.
+    let second = unsafe { tail.as_mut_slice() };
     std::thread::scope(|threads| {
         threads.spawn(|| first.fill(1));
         threads.spawn(|| second.fill(2));

@@ -76,7 +76,7 @@ fn views_are_taken_apart_alike() {
                 outcomes.push(format!("{view:?} {view:#?}").replace(&address, "ADDRESS"));
                 // SAFETY: nobody writes the memory.
                 outcomes.push(format!("{:?} {:?}", unsafe { view.as_slice() }, view.flush().is_ok()));
-                assert_eq!(view.len(), unsafe { view.as_slice() }.len());
+                outcomes.push(view.len().to_string());
             }
             // SAFETY: no slice of one is used while the other writes.
             let twin = unsafe { end.clone() };

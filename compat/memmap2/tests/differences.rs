@@ -1,5 +1,6 @@
 //! Where ours does better than memmap2 0.9.12, or other: one test for each line of `compat/DIFFERENCES.md`, which names it.
 #![cfg(target_os = "linux")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "one promise for the same calls of two crates")]
 
 use memmap2::{Advice, FailedConversion, Mmap, MmapMut, MmapOptions, MmapRaw, UncheckedAdvice};
 use std::fs::{self, File};

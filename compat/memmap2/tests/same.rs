@@ -1,5 +1,6 @@
 //! The same calls on the same files, by memmap2 0.9.12 and by ours: the same answers.
 #![cfg(target_os = "linux")]
+#![allow(clippy::multiple_unsafe_ops_per_block, reason = "one promise for the same calls of two crates")]
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -17,7 +18,7 @@ macro_rules! outcomes {
         if let Some(len) = $len {
             options.len(len);
         }
-        let shown = |len: usize| len.min($file_len.saturating_sub($offset as usize));
+        let shown = |len: usize| len.min($file_len.saturating_sub(usize::try_from($offset).unwrap()));
         // SAFETY: every map is longer than what is looked at, which is in the file; nobody writes the file.
         let look = |ptr: *const u8, len: usize| unsafe {
             (len, std::slice::from_raw_parts(ptr, shown(len)).to_vec(), len > 0 || ptr.addr() % folio::page_size() == 0)
@@ -46,6 +47,11 @@ macro_rules! outcomes {
     }};
 }
 
+/// Bytes that tell their place.
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect()
+}
+
 fn both(what: &str, file: &File, offset: u64, len: Option<usize>, file_len: usize) {
     let theirs = outcomes!(published, file, offset, len, file_len);
     let ours = outcomes!(memmap2, file, offset, len, file_len);
@@ -63,7 +69,7 @@ fn files_are_mapped_and_refused_alike() {
     let dir = tempfile::tempdir().unwrap();
     for file_len in [0, 1, page - 1, page, page + 1, 3 * page] {
         let path = dir.path().join(file_len.to_string());
-        fs::write(&path, (0..file_len).map(|at| (at % 251) as u8).collect::<Vec<_>>()).unwrap();
+        fs::write(&path, pattern(file_len)).unwrap();
         for (read, write) in [(true, false), (true, true), (false, true)] {
             let file = File::options().read(read).write(write).open(&path).unwrap();
             let what = format!("{file_len} bytes, read {read}, write {write}");
@@ -273,7 +279,7 @@ fn conversions_succeed_and_fail_alike() {
 fn maps_change_their_length_alike() {
     let page = folio::page_size();
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(&(0..9 * page).map(|at| (at % 251) as u8).collect::<Vec<_>>()).unwrap();
+    file.write_all(&pattern(9 * page)).unwrap();
     macro_rules! outcomes {
         ($krate:ident, $offset:expr, $from:expr, $to:expr) => {{
             // SAFETY: nobody writes the file.
