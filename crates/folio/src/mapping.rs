@@ -62,7 +62,9 @@ pub(crate) struct Mapping {
     file: Option<(sys::File, bool)>,
     /// The offset in the file that `base` shows; of a mapping of no bytes, the one that its contents would have.
     file_offset: u64,
-    /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
+    /// Whether lost pages are to stand in zeros for good.
+    zero_fill: bool,
+    /// Keeps them so, if that was asked for and there are pages. Before `lent`, which it points into.
     watch: Option<Watch>,
     /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
     /// place when this value moves.
@@ -134,6 +136,7 @@ impl Mapping {
             was_writable: parts.protection.write(),
             file: None,
             file_offset: parts.file_offset,
+            zero_fill: false,
             watch: None,
             lent: OnceLock::new(),
             failed: OnceLock::new(),
@@ -207,18 +210,20 @@ impl Mapping {
 
     /// Has every page that is lost from now on stand in zeros for good.
     pub(crate) fn zero_fill(mut self) -> io::Result<Mapping> {
+        self.zero_fill = true;
         if self.mapped > 0 {
-            if !lent::prepare()? {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
-                ));
-            }
-            let lent = self.new_lent(Aside::Dropped)?;
-            self.lent.get_or_init(|| lent);
-            self.watch();
+            can_fill()?;
+            self.fill_lost_pages()?;
         }
         Ok(self)
+    }
+
+    /// Watches over the range as it is now.
+    fn fill_lost_pages(&mut self) -> io::Result<()> {
+        let lent = self.new_lent(Aside::Dropped)?;
+        self.lent.get_or_init(|| lent);
+        self.watch();
+        Ok(())
     }
 
     /// Tells the handler of the pages.
@@ -432,6 +437,17 @@ impl Drop for Mapping {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
         let _ = self.unmap();
     }
+}
+
+/// Refuses where lost pages cannot be filled with zeros.
+fn can_fill() -> io::Result<()> {
+    if lent::prepare()? {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
+    ))
 }
 
 /// An address for a mapping without bytes: not null, and a multiple of the page size.

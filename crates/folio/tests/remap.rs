@@ -268,6 +268,16 @@ fn lost_pages_read_as_zeros_after_a_move_too() {
         assert_eq!(Fault::of(&error).map(|fault| fault.offset), Some(15 * page));
         assert_eq!(map.len(), 16 * page);
         assert_eq!(map[14 * page..15 * page], vec![0; page]);
+
+        // A map that was empty when this was asked for.
+        let file = tempfile::tempfile().unwrap();
+        // SAFETY: as for the map above.
+        let mut map = unsafe { options.clone().len(0).keep_file().map(&file) }.unwrap();
+        file.set_len(page as u64).unwrap();
+        // SAFETY: as for the map above.
+        unsafe { map.remap(page).unwrap() };
+        file.set_len(0).unwrap();
+        assert_eq!((map[0], map.fault().map(|fault| fault.offset)), (0, Some(0)));
     });
 }
 

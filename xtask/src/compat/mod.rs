@@ -26,7 +26,7 @@ pub(crate) const STAND_INS: [StandIn; 2] = [
 
 impl StandIn {
     /// Ours, as cargo calls it.
-    fn spec(self) -> String {
+    pub(crate) fn spec(self) -> String {
         format!("{}@{}", self.name, self.version)
     }
 }

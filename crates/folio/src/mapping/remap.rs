@@ -1,6 +1,6 @@
 //! Another length for a mapping, through its only view.
 
-use super::Mapping;
+use super::{Mapping, can_fill};
 use crate::Protection;
 use crate::fault::Fault;
 use crate::fault::lent::Lent;
@@ -41,8 +41,7 @@ impl Mapping {
             self.len = len;
             self.locks.follow(self, old, new);
             if watched {
-                let lent = self.new_lent(super::Aside::Dropped)?;
-                self.lend_again(Some(lent), true);
+                self.fill_lost_pages()?;
             }
         } else {
             self.len = len;
@@ -63,13 +62,16 @@ impl Mapping {
         if self.source == Source::File && self.file.is_none() {
             return Err(unsupported("an empty mapping that keeps no file has nothing to grow from"));
         }
+        if self.zero_fill {
+            can_fill()?;
+        }
         let before = (self.file_offset, self.lead);
         (self.file_offset, self.lead) = (file_offset, lead);
         let base = self.within_file(mapped).and_then(|()| self.map_again(mapped, self.protection));
         match base {
             Ok(base) => {
                 (self.base, self.mapped, self.len) = (base, mapped, len);
-                Ok(())
+                if self.zero_fill { self.fill_lost_pages() } else { Ok(()) }
             }
             Err(error) => {
                 (self.file_offset, self.lead) = before;

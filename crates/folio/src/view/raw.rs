@@ -254,12 +254,14 @@ impl<A: Access> View<A> {
 
     /// Length in bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the length is 0.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -270,11 +272,13 @@ impl<A: Access> View<A> {
     /// Reading through it obeys the same rules as [`as_slice`](View::as_slice) of `MmapViewSync`; the mapping stays where
     /// it is as long as any view of it lives.
     #[must_use]
+    #[inline]
     pub fn as_ptr(&self) -> *const u8 {
         self.ptr.as_ptr()
     }
 
     /// The same address, for writing. Private: who may write depends on `A`.
+    #[inline]
     pub(crate) fn start_ptr(&self) -> *mut u8 {
         self.ptr.as_ptr()
     }
