@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, minimal, model, report, rules};
+use crate::{bench, compat, minimal, model, report, rules};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -43,6 +43,8 @@ pub(crate) enum Step {
     CheckWasi,
     /// Types and lints on WebAssembly without one
     CheckWasm,
+    /// The crates that stand in for memmap2 and memmap: their APIs, their tests and those of what they stand in for
+    Compat,
     /// The oldest dependencies that the manifest allows
     Minimal,
     /// The package as users get it
@@ -130,6 +132,7 @@ impl Step {
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Everything),
             Step::CheckWasi => foreign::lint("wasm32-wasip1", Scope::Library),
             Step::CheckWasm => foreign::lint("wasm32-unknown-unknown", Scope::Library),
+            Step::Compat => compat::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
         }

@@ -4,6 +4,7 @@
 //! library's source (`rust-web-src`) where cargo's `-Zbuild-std` looks for it, so cargo can build the standard library
 //! for any target, and with any flag, without a further download of a toolchain.
 
+use crate::compat::STAND_INS;
 use crate::packages;
 use crate::workspace::{cargo, execute, shell, target_dir};
 use anyhow::Result;
@@ -44,9 +45,9 @@ pub(crate) fn toolchain() -> Result<Shell> {
 /// What there is to check on a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// The library, its tests and examples.
+    /// The libraries, their tests and examples.
     Everything,
-    /// The library alone: what the tests depend on does not exist for this target.
+    /// The libraries alone: what the tests depend on does not exist for this target.
     Library,
 }
 
@@ -65,5 +66,8 @@ pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
         Scope::Everything => &["--lib", "--tests", "--examples"],
         Scope::Library => &["--lib"],
     };
-    execute(cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD} --target {target}").args(scope))
+    // With the crates that stand in for others, whose names alone would not do.
+    let stand_ins = STAND_INS.iter().flat_map(|crate_| ["--package".to_owned(), crate_.spec()]);
+    let command = cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD} --target {target}");
+    execute(command.args(scope).args(stand_ins))
 }

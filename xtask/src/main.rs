@@ -3,6 +3,7 @@
 //! - `ci`: everything that is checked on every change, as named steps;
 //! - `bench`: the table of how fast it is;
 //! - `sanitize`: the library's tests under ThreadSanitizer and AddressSanitizer;
+//! - `clients`: the tests of published programs that use memmap2, with it and with the crate of ours that stands in for it;
 //! - `cross`: the library's tests on other platforms, or as much of them as this machine can do.
 //!
 //! Each installs what it needs. That needs a Debian system and root; where nothing is missing, neither.
@@ -11,6 +12,8 @@
 
 mod bench;
 mod ci;
+mod clients;
+mod compat;
 mod cross;
 mod foreign;
 mod minimal;
@@ -53,6 +56,15 @@ enum Command {
         #[arg(value_name = "SANITIZER")]
         sanitizers: Vec<sanitize::Sanitizer>,
     },
+    /// Run the tests of published programs that use memmap2, with it and with the crate that stands in for it
+    Clients {
+        /// The programs (all on the list, if none is named)
+        #[arg(value_name = "PROGRAM")]
+        programs: Vec<String>,
+        /// Instead of testing, time one of them both ways, this many times each
+        #[arg(long, value_name = "ROUNDS")]
+        time: Option<usize>,
+    },
     /// Run, link or check the tests for other platforms
     Cross {
         /// Target triples, or the start of them (all in the table, if none is named)
@@ -69,6 +81,8 @@ fn main() -> ExitCode {
         Command::Ci { steps } => ci::run(&steps),
         Command::Bench { arguments } => bench::run(&arguments),
         Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
+        Command::Clients { time: Some(rounds), .. } => clients::time(rounds),
+        Command::Clients { programs, time: None } => clients::run(&programs),
         Command::Cross { targets, list } => cross::run(&targets, list),
     };
     match result {

@@ -1,7 +1,10 @@
 //! The owner of one address range: what every view of it shares, and the only place that unmaps.
 
+mod remap;
+
 use crate::Protection;
 use crate::background;
+use crate::error::invalid_input;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
 use crate::paging::Locks;
@@ -27,7 +30,7 @@ pub enum Claim {
 /// One address range, mapped as long as this value lives.
 pub(crate) struct Mapping {
     /// **[M1]** `base .. base + mapped` was returned by the backend's mapping call and stays mapped at this place until
-    /// this value is dropped or unmapped; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
+    /// this value is dropped, unmapped or remapped, the last two through `&mut self`; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
     /// address that is not null and a multiple of the page size.
     base: NonNull<u8>,
     /// See [M1]: bytes, a multiple of `page_size`.
@@ -57,9 +60,11 @@ pub(crate) struct Mapping {
     was_writable: bool,
     /// The file, where the mapping keeps it, and whether it can be used to start a flush.
     file: Option<(sys::File, bool)>,
-    /// The offset in the file that `base` shows.
+    /// The offset in the file that `base` shows; of a mapping of no bytes, the one that its contents would have.
     file_offset: u64,
-    /// Keeps lost pages standing in zeros for good, if that was asked for. Before `lent`, which it points into.
+    /// Whether lost pages are to stand in zeros for good.
+    zero_fill: bool,
+    /// Keeps them so, if that was asked for and there are pages. Before `lent`, which it points into.
     watch: Option<Watch>,
     /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
     /// place when this value moves.
@@ -135,6 +140,7 @@ impl Mapping {
             was_writable: parts.protection.write(),
             file: None,
             file_offset: parts.file_offset,
+            zero_fill: false,
             watch: None,
             lent: OnceLock::new(),
             turns: AtomicPtr::new((&raw const NO_EXCHANGE).cast_mut()),
@@ -222,18 +228,26 @@ impl Mapping {
 
     /// Has every page that is lost from now on stand in zeros for good.
     pub(crate) fn zero_fill(mut self) -> io::Result<Mapping> {
+        self.zero_fill = true;
         if self.mapped > 0 {
-            if !lent::prepare()? {
-                return Err(io::Error::new(
-                    io::ErrorKind::Unsupported,
-                    "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
-                ));
-            }
-            let lent = self.new_lent(Aside::Dropped)?;
-            self.set_lent(lent);
-            self.watch();
+            can_fill()?;
+            self.fill_lost_pages()?;
         }
         Ok(self)
+    }
+
+    /// Watches over the range as it is now.
+    fn fill_lost_pages(&mut self) -> io::Result<()> {
+        let lent = self.new_lent(Aside::Dropped)?;
+        self.set_lent(lent);
+        self.watch();
+        Ok(())
+    }
+
+    /// Takes away what lends slices of this mapping, through its only view: nobody makes an access or has a slice meanwhile.
+    fn end_lending(&mut self) -> Option<Box<Lent>> {
+        *self.turns.get_mut() = (&raw const NO_EXCHANGE).cast_mut();
+        self.lent.take()
     }
 
     /// Tells the handler of the pages.
@@ -327,6 +341,15 @@ impl Mapping {
         self.protection = protection;
         self.was_writable |= protection.write();
         Ok(())
+    }
+
+    /// [`protect`](Self::protect), unless it would change where changes go, or leave nothing to flush them by.
+    pub(crate) fn change_protection(&mut self, protection: Protection) -> io::Result<()> {
+        match protection {
+            _ if !protection.write() => self.protect(protection),
+            _ if protection == self.writable => self.make_writable(),
+            _ => Err(invalid_input("where changes go is decided when a file is mapped")),
+        }
     }
 
     /// Makes the pages writable.
@@ -426,6 +449,17 @@ impl Drop for Mapping {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
         let _ = self.unmap();
     }
+}
+
+/// Refuses where lost pages cannot be filled with zeros.
+fn can_fill() -> io::Result<()> {
+    if lent::prepare()? {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "lost pages cannot be filled with zeros on this platform, nor with kernel copies",
+    ))
 }
 
 /// An address for a mapping without bytes: not null, and a multiple of the page size.

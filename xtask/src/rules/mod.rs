@@ -30,9 +30,12 @@ impl File {
         self.path.ends_with(".rs")
     }
 
-    /// Whether it is source of the library itself: not of its tests, examples or benchmarks.
+    /// Whether it is source of the library itself, or of a crate that stands in for another: not of tests, examples or
+    /// benchmarks.
     fn is_library(&self) -> bool {
-        self.is_rust() && self.path.starts_with("crates/folio/src/")
+        let stand_in = self.path.strip_prefix("compat/").and_then(|path| path.split_once('/'));
+        let stand_in = stand_in.is_some_and(|(_crate, path)| path.starts_with("src/"));
+        self.is_rust() && (stand_in || self.path.starts_with("crates/folio/src/"))
     }
 
     fn violation(&self, line: usize, message: impl Into<String>) -> Violation {

@@ -115,9 +115,22 @@ mod tests {
 
     #[test]
     fn tests_and_other_crates_are_not_the_library() {
-        let files = [("crates/folio/tests/a.rs", UNSAFE), ("xtask/src/a.rs", UNSAFE), (LIST, "")];
+        let files = [
+            ("crates/folio/tests/a.rs", UNSAFE),
+            ("xtask/src/a.rs", UNSAFE),
+            ("compat/memmap2/tests/src/a.rs", UNSAFE),
+            ("compat/src/a.rs", UNSAFE),
+            (LIST, ""),
+        ];
         assert!(found(only_in_listed_files, &files).is_empty());
         assert!(found(forbidden_elsewhere, &files).is_empty());
+    }
+
+    #[test]
+    fn crates_that_stand_in_for_others_are_held_to_the_same() {
+        let files = [("compat/memmap2/src/a.rs", UNSAFE), ("compat/memmap2/src/b.rs", ""), (LIST, "")];
+        assert_eq!(found(only_in_listed_files, &files), ["compat/memmap2/src/a.rs:2"]);
+        assert_eq!(found(forbidden_elsewhere, &files), ["compat/memmap2/src/b.rs:1"]);
     }
 
     #[test]

@@ -37,12 +37,12 @@ impl MmapOptions {
     ) -> io::Result<Mapping> {
         let private = private || protection == Protection::ReadCopy;
         let info = sys::inspect(file)?;
-        check_kind(info.kind)?;
+        self.check_kind(info.kind)?;
         if !self.allocate {
             return finish(self.map_range(file, &info, protection, private, claim)?);
         }
-        if private || !protection.write_shared() {
-            return Err(invalid_input("blocks can only be allocated for a mapping that writes to the file"));
+        if private || !protection.write_shared() || info.kind != FileKind::Regular {
+            return Err(invalid_input("blocks can only be allocated for a mapping that writes to a regular file"));
         }
         let len = self.len_in(info.len, true)?;
         // Whether the file can be mapped so at all, before anything is done to it.
@@ -62,7 +62,7 @@ impl MmapOptions {
         private: bool,
         claim: Claim,
     ) -> io::Result<Mapping> {
-        let len = self.len_in(info.len, self.allow_past_end)?;
+        let len = self.len_in(info.len, self.allow_past_end || info.kind == FileKind::Other)?;
         let granularity = sys::granularity().max(info.page_size);
         let lead = self.offset % granularity as u64;
         let file_offset = self.offset - lead;
@@ -97,18 +97,28 @@ impl MmapOptions {
                 claim,
                 private,
                 shared_file: !private,
-                file_offset,
+                file_offset: if range.is_some() { file_offset } else { self.offset },
             })
         };
         let mapping = mapping.showing(info.id)?;
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
-    /// Maps anonymous memory; of ordinary pages if there are no huge ones and that will do.
-    pub(super) fn anonymous(&self) -> io::Result<Mapping> {
-        match self.memory() {
+    /// Refuses what is no regular file, unless it was asked for and its length is given.
+    fn check_kind(&self, kind: FileKind) -> io::Result<()> {
+        match (kind, self.allow_device, self.len) {
+            (FileKind::Other, true, Some(_)) => Ok(()),
+            (FileKind::Other, true, None) => Err(invalid_input("a device has no length to go by: one must be given")),
+            _ => check_kind(kind),
+        }
+    }
+
+    /// Maps anonymous memory, private to this process or shared with its children; of ordinary pages if there are no huge ones
+    /// and that will do.
+    pub(super) fn anonymous(&self, private: bool) -> io::Result<Mapping> {
+        match self.memory(private) {
             Err(_) if self.huge.is_some() && self.or_ordinary => {
-                let mapping = MmapOptions { huge: None, ..self.clone() }.memory()?;
+                let mapping = MmapOptions { huge: None, ..self.clone() }.memory(private)?;
                 if let (first, len @ 1..) = mapping.pages_of(0, mapping.contents().1) {
                     // A hint: without transparent huge pages it is slower, and right all the same.
                     let _ = sys::paging::advise(mapping.address_of(first), len, Advice::HugePage);
@@ -120,19 +130,19 @@ impl MmapOptions {
     }
 
     /// Maps anonymous memory of the pages that were asked for.
-    fn memory(&self) -> io::Result<Mapping> {
+    fn memory(&self, private: bool) -> io::Result<Mapping> {
         let len = checked_len(self.len.unwrap_or(0))?;
         let page_size = match self.huge {
             Some(bits) => sys::huge_page_size(bits)?,
             None => sys::page_size(),
         };
-        let flags = MapFlags { stack: self.stack, huge: self.huge, ..self.flags() };
+        let flags = MapFlags { private, stack: self.stack, huge: self.huge, ..self.flags() };
         let range = match mapped_len(0, len, page_size)? {
             0 => None,
             mapped => Some((sys::map_anonymous(mapped, &flags)?, mapped)),
         };
         // SAFETY: the backend has just made this mapping of whole pages, in which `len` bytes lie, or there is none. Private
-        // memory is `Exclusive` by nature.
+        // memory is `Exclusive` by nature, and `Shared` holds always.
         Ok(unsafe {
             Mapping::new(Parts {
                 range,
@@ -142,8 +152,8 @@ impl MmapOptions {
                 page_size,
                 protection: Protection::ReadWrite,
                 writable: Protection::ReadWrite,
-                claim: Claim::Exclusive,
-                private: true,
+                claim: if private { Claim::Exclusive } else { Claim::Shared },
+                private,
                 shared_file: false,
                 file_offset: 0,
             })
@@ -204,12 +214,12 @@ pub(super) fn checked_len(len: usize) -> io::Result<usize> {
 }
 
 /// How many bytes to map for `len` bytes of contents after `lead`: whole pages, 0 for no contents.
-fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
+pub(crate) fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
     let end = lead.checked_add(len).ok_or_else(too_long)?;
     checked_len(round_up(end, page_size).ok_or_else(too_long)?)
 }
 
-fn out_of_range() -> io::Error {
+pub(crate) fn out_of_range() -> io::Error {
     invalid_input("offset and length together are out of range")
 }
 

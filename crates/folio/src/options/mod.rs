@@ -3,6 +3,8 @@
 mod allocate;
 mod map;
 
+pub(crate) use map::{mapped_len, out_of_range};
+
 use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::Claim;
@@ -21,6 +23,7 @@ use std::path::Path;
 /// | `unsafe` [`map`](Self::map), [`map_exec`](Self::map_exec), [`map_copy_read_only`](Self::map_copy_read_only) | [`Mmap`] | a file that nobody writes |
 /// | `unsafe` [`map_mut`](Self::map_mut), [`map_copy`](Self::map_copy) | [`MmapMut`] | a file that nobody else touches, or writes |
 /// | [`map_anon`](Self::map_anon) | [`MmapMut`] | zeros |
+/// | [`map_anon_shared`](Self::map_anon_shared) | [`MmapViewSync`] | zeros that children share |
 ///
 /// # Errors of all last calls that take a file
 ///
@@ -57,6 +60,7 @@ pub struct MmapOptions {
     offset: u64,
     len: Option<usize>,
     allow_past_end: bool,
+    allow_device: bool,
     allocate: bool,
     keep_file: bool,
     populate: bool,
@@ -121,6 +125,47 @@ impl MmapOptions {
     /// ```
     pub fn allow_past_end(&mut self) -> &mut Self {
         self.allow_past_end = true;
+        self
+    }
+
+    /// Lets what is no regular file be mapped too: a device, a buffer of a driver, whatever has a descriptor that the system can
+    /// map. It has no length to go by, so [`len`](Self::len) must say how many bytes, and the range is not checked. Directories
+    /// are refused all the same.
+    ///
+    /// # Errors
+    ///
+    /// The last call gives [`InvalidInput`](io::ErrorKind::InvalidInput) without a length, and the error of the system if the driver
+    /// cannot map, or not as asked for. [`map_if_safe`](Self::map_if_safe) refuses devices whatever is set here.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// On Windows handles of devices have no sections, so nothing can be mapped by it.
+    ///
+    /// # Safety
+    ///
+    /// The caller knows the device, and that reading and writing its memory does nothing worse than to change the bytes of the
+    /// view: it gives no access to memory of this process (as `/dev/mem` can), and has nobody write to it who takes addresses
+    /// from there. Where reading alone does something (registers), checked access and a plain slice read as often and as wide as they
+    /// like.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")]
+    /// # {
+    /// use folio::{MmapOptions, Protection};
+    ///
+    /// let zeros = std::fs::File::options().read(true).write(true).open("/dev/zero")?;
+    /// let mut options = MmapOptions::new();
+    /// // SAFETY: a mapping of this device is memory of its own (zero(4)).
+    /// unsafe { options.len(100).allow_device() };
+    /// let view = options.map_view(&zeros, Protection::ReadWrite)?;
+    /// view.store(0, 7_u32)?;
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub unsafe fn allow_device(&mut self) -> &mut Self {
+        self.allow_device = true;
         self
     }
 
@@ -456,7 +501,32 @@ impl MmapOptions {
     /// ```
     #[doc(alias = "MAP_ANONYMOUS")]
     pub fn map_anon(&self) -> io::Result<MmapMut> {
-        self.anonymous().map(View::first)
+        self.anonymous(true).map(View::first)
+    }
+
+    /// Maps zeros that belong to no file, shared with the children that this process makes by `fork` from now on: what one of
+    /// them writes, the others see. A view with checked access, since others may write.
+    ///
+    /// Its length cannot grow ([`remap`](View::remap)): the memory behind it has the length that it is made with.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `MAP_SHARED | MAP_ANONYMOUS` on Unix. Windows has no `fork`; there it is as private as [`map_anon`](Self::map_anon).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`map_anon`](Self::map_anon).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let board = folio::MmapOptions::new().len(64).map_anon_shared()?;
+    /// board.store_release(0, 1_u32)?; // a child made after this sees it, and its answers are seen here
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MAP_SHARED", alias = "MAP_ANONYMOUS")]
+    pub fn map_anon_shared(&self) -> io::Result<MmapViewSync> {
+        self.anonymous(false).map(View::first)
     }
 
     /// Opens a file and maps it; the mapping keeps the file.

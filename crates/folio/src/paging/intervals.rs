@@ -61,6 +61,17 @@ impl<T: Copy + PartialEq> Intervals<T> {
         }
     }
 
+    /// Takes `end` for the end of all numbers, which was `old_end`: what lies behind has no value, what is new has that of the
+    /// last one before.
+    pub(super) fn continue_to(&mut self, old_end: usize, end: usize) {
+        if end < old_end {
+            self.edit(end..old_end, |_| None);
+        } else if let Some(before) = old_end.checked_sub(1).filter(|_| end > old_end) {
+            let last = self.parts(before..old_end).pop().and_then(|(_, value)| value);
+            self.edit(old_end..end, |_| last);
+        }
+    }
+
     /// Adds a piece, or makes the last one longer.
     fn put(&mut self, last: &mut Option<(Range<usize>, T)>, part: Range<usize>, value: T) {
         let piece = match last.take() {
@@ -83,7 +94,6 @@ impl<T: Copy + PartialEq> Intervals<T> {
     }
 
     /// Whether no number has a value.
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
@@ -129,6 +139,25 @@ mod tests {
                 prop_assert_eq!(intervals.pieces.len(), pieces);
                 prop_assert_eq!(intervals.is_empty(), pieces == 0);
             }
+        }
+
+        /// A value that is not cut off with the numbers, or not continued, shows behind the old end.
+        #[test]
+        fn the_end_of_the_numbers_moves(
+            pieces in prop::collection::vec((0..END, 1..=END), 1..5), old in 1..=END, new in 1..=END,
+        ) {
+            let mut intervals = Intervals::default();
+            for (start, len) in pieces {
+                intervals.edit(start.min(old)..(start + len).min(old), |value: Option<u8>| Some(value.unwrap_or(0) + 1));
+            }
+            let last = intervals.parts(old - 1..old)[0].1;
+            let kept = intervals.parts(0..old.min(new));
+            intervals.continue_to(old, new);
+            prop_assert_eq!(intervals.parts(0..old.min(new)), kept);
+            if new > old {
+                prop_assert_eq!(intervals.parts(old..new), [(old..new, last)]);
+            }
+            prop_assert_eq!(intervals.parts(new..2 * END), [(new..2 * END, None)]);
         }
     }
 }

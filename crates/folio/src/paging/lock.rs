@@ -254,6 +254,27 @@ impl Locks {
         Ok(())
     }
 
+    /// Whether anything is locked.
+    pub(crate) fn any(&self) -> bool {
+        !self.ledger().locked.is_empty()
+    }
+
+    /// Goes along with a mapping that has another length: `old` and `new` are the end of the contents and that of the pages.
+    ///
+    /// What is gone is locked no more; what is new is locked as often as the byte before it. The system does the same with pages,
+    /// if it makes a stretch of them longer that is locked (mm/mremap.c of Linux); those that need not be are unlocked.
+    pub(crate) fn follow(&self, mapping: &Mapping, old: (usize, usize), new: (usize, usize)) {
+        let mut ledger = self.ledger();
+        ledger.counts.continue_to(old.0, new.0);
+        ledger.locked.continue_to(old.1, new.1);
+        for pages in ledger.needless(mapping, 0..new.1) {
+            // What cannot be unlocked stays so, as after `unlock`.
+            if unlock(mapping, &pages).is_ok() {
+                ledger.locked.edit(pages, |_| None);
+            }
+        }
+    }
+
     /// Takes back one lock of bytes of the contents of a mapping.
     fn unlock(&self, mapping: &Mapping, bytes: Range<usize>, kind: Kind) -> io::Result<()> {
         if bytes.is_empty() {

@@ -26,6 +26,7 @@
 //! | [`inspect`] | length, kind, page size and identity of an open file |
 //! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
 //! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
+//! | [`remap`] | another length for a mapping of ours, in place or, if it may, elsewhere; `Unsupported` where there is no such call |
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
 //! | [`starts_through`] | whether [`start_flush`] can use a handle of this file |
 //! | [`sync_all`] | file data and all metadata on stable storage |
@@ -82,8 +83,8 @@ pub(crate) use backend::paging;
 pub(crate) use backend::{
     File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
     file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
-    page_size, probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
-    without_signals, write_at,
+    page_size, probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all,
+    unmap, without_signals, write_at,
 };
 
 /// What [`inspect`] says of an open file.

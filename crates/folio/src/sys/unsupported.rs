@@ -118,6 +118,15 @@ pub(crate) unsafe fn protect(_address: NonNull<u8>, _len: usize, _protection: Pr
     Err(unsupported())
 }
 
+pub(crate) unsafe fn remap(
+    _address: NonNull<u8>,
+    _old_len: usize,
+    _new_len: usize,
+    _may_move: bool,
+) -> io::Result<NonNull<u8>> {
+    Err(unsupported())
+}
+
 pub(crate) fn flush(_address: NonNull<u8>, _len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
     Err(unsupported())
 }

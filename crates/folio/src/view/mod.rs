@@ -6,6 +6,7 @@ mod convert;
 mod exclusive;
 mod immutable;
 mod raw;
+mod remap;
 mod shared;
 mod slices;
 

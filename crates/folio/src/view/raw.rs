@@ -2,7 +2,7 @@
 
 use crate::Protection;
 use crate::background;
-use crate::error::not_unique;
+use crate::error::{invalid_input, not_unique};
 use crate::mapping::{Claim, Mapping};
 use crate::range;
 use std::fmt;
@@ -187,6 +187,30 @@ impl<A: Access> View<A> {
         Ok(())
     }
 
+    /// Gives the mapping, of which this is the only view and the whole, another length.
+    pub(super) fn resize(&mut self, len: usize, may_move: bool) -> io::Result<()> {
+        if self.mapping.contents() != (self.ptr, self.len) {
+            return Err(invalid_input("the view is not all of its mapping"));
+        }
+        self.exchange(|mapping| mapping.remap(len, may_move))
+    }
+
+    /// Has `work` exchange the range of the mapping, of which this is the only view and the whole.
+    fn exchange(&mut self, work: impl FnOnce(&mut Mapping) -> io::Result<()>) -> io::Result<()> {
+        let mapping = self.only_owner()?;
+        let result = work(mapping);
+        // After a failure too: whatever the mapping is now, this view is all of it.
+        let contents = mapping.contents();
+        (self.ptr, self.len) = contents;
+        result
+    }
+
+    /// The same, for a test of an exchange that the system need not be asked for.
+    #[cfg(all(test, unix))]
+    pub(crate) fn by_hand(&mut self, work: impl FnOnce(&mut Mapping) -> io::Result<()>) -> io::Result<()> {
+        self.exchange(work)
+    }
+
     /// The same bytes under another name.
     ///
     /// # Safety
@@ -230,12 +254,14 @@ impl<A: Access> View<A> {
 
     /// Length in bytes.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the length is 0.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -246,11 +272,13 @@ impl<A: Access> View<A> {
     /// Reading through it obeys the same rules as [`as_slice`](View::as_slice) of `MmapViewSync`; the mapping stays where
     /// it is as long as any view of it lives.
     #[must_use]
+    #[inline]
     pub fn as_ptr(&self) -> *const u8 {
         self.ptr.as_ptr()
     }
 
     /// The same address, for writing. Private: who may write depends on `A`.
+    #[inline]
     pub(crate) fn start_ptr(&self) -> *mut u8 {
         self.ptr.as_ptr()
     }

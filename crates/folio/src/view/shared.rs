@@ -32,6 +32,7 @@ use std::slice;
 /// | bring into memory | [`populate_read`](View::populate_read), [`populate_read_range`](View::populate_read_range), [`populate_read_steps`](View::populate_read_steps), [`populate_write`](View::populate_write), [`populate_write_range`](View::populate_write_range), [`populate_write_steps`](View::populate_write_steps) |
 /// | keep there | [`lock`](View::lock), [`unlock`](View::unlock), [`lock_guard`](View::lock_guard) |
 /// | lend a slice to a closure (`unsafe`, survives) | [`with_slice`](View::with_slice), [`with_slice_mut`](View::with_slice_mut), [`fault`](View::fault) |
+/// | change the mapping, through its only view | [`remap`](View::remap), [`remap_in_place`](View::remap_in_place), [`set_protection`](View::set_protection) |
 /// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive), [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | ask | [`len`](View::len), [`is_empty`](View::is_empty), [`as_ptr`](View::as_ptr), [`ptr`](View::ptr), [`mut_ptr`](View::mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
@@ -232,6 +233,40 @@ impl View<Shared> {
             }
             Err(error) => Err(ViewError::new(error, self)),
         }
+    }
+
+    /// Changes what may be done with the pages of the whole mapping, through its only view. Waits for a background flush of the
+    /// mapping to end.
+    ///
+    /// What was written before can be flushed whatever they allow now.
+    ///
+    /// # Errors
+    ///
+    /// The view is unchanged.
+    ///
+    /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for [`ReadCopy`](Protection::ReadCopy) of a mapping that is not a private one of
+    ///   a file, and [`ReadWrite`](Protection::ReadWrite) of one that is: where changes go is decided when it is made.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, and what else the system's call
+    ///   says (`mprotect`, `VirtualProtect` on Windows; see [`make_exec`](View::make_exec)).
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (Apple's systems, Windows) and a mapping that was
+    ///   made for reading and keeps none is to be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapViewSync, Protection};
+    ///
+    /// let mut view = MmapViewSync::anonymous(100)?;
+    /// view.set_protection(Protection::Read)?;
+    /// assert_eq!(view.store(0, 1_u8).unwrap_err().kind(), std::io::ErrorKind::PermissionDenied);
+    /// view.set_protection(Protection::ReadWrite)?;
+    /// view.store(0, 1_u8)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "mprotect", alias = "VirtualProtect")]
+    pub fn set_protection(&mut self, protection: Protection) -> io::Result<()> {
+        self.only_owner()?.change_protection(protection)
     }
 
     /// The address of the first byte. The same as [`as_ptr`](View::as_ptr), under the name that it had in `memmap` 0.5.

@@ -12,6 +12,7 @@ impl<A: Unraced> Deref for View<A> {
     ///
     /// Touching a page that has been lost (the file was cut short, the medium failed) ends the process by a signal, as
     /// in every plain memory map; [`read_exact_at`](View::read_exact_at) gives an error instead.
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: the range is mapped as long as the view lives [V0][V1], readable in every protection there is, and not
         // longer than `isize::MAX` [M3]. Nobody writes it while the borrow lasts: an `Immutable` view's bytes nobody
@@ -21,6 +22,7 @@ impl<A: Unraced> Deref for View<A> {
 }
 
 impl DerefMut for View<Exclusive> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as for `deref`; nobody else reads or writes these bytes [V2], and the pages can be written [V4].
         unsafe { slice::from_raw_parts_mut(self.start_ptr(), self.len()) }
@@ -28,24 +30,28 @@ impl DerefMut for View<Exclusive> {
 }
 
 impl<A: Unraced> AsRef<[u8]> for View<A> {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
 impl<A: Unraced> Borrow<[u8]> for View<A> {
+    #[inline]
     fn borrow(&self) -> &[u8] {
         self
     }
 }
 
 impl AsMut<[u8]> for View<Exclusive> {
+    #[inline]
     fn as_mut(&mut self) -> &mut [u8] {
         self
     }
 }
 
 impl BorrowMut<[u8]> for View<Exclusive> {
+    #[inline]
     fn borrow_mut(&mut self) -> &mut [u8] {
         self
     }

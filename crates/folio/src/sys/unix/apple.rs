@@ -101,3 +101,17 @@ pub(crate) fn allocate(file: FileRef<'_>, offset: u64, len: u64) -> io::Result<A
 pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
     Ok(Proof::Unknown)
 }
+
+/// There is no such call here.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn remap(
+    _address: NonNull<u8>,
+    _old_len: usize,
+    _new_len: usize,
+    _may_move: bool,
+) -> io::Result<NonNull<u8>> {
+    Err(io::ErrorKind::Unsupported.into())
+}

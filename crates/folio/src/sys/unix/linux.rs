@@ -94,6 +94,27 @@ pub(crate) fn extra_map_bits(flags: &MapFlags) -> c_int {
     bits
 }
 
+/// `mremap` (mremap(2)).
+///
+/// # Safety
+///
+/// `address` and `old_len` are a whole mapping made by this module; nothing uses the pages that it loses, nor, if it may
+/// move, any address in it.
+pub(crate) unsafe fn remap(
+    address: NonNull<u8>,
+    old_len: usize,
+    new_len: usize,
+    may_move: bool,
+) -> io::Result<NonNull<u8>> {
+    let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+    // SAFETY: the range is a mapping of the caller's; without MREMAP_FIXED it only goes where nothing else is (mremap(2)).
+    let address = unsafe { libc::mremap(address.as_ptr().cast(), old_len, new_len, flags) };
+    if address == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    NonNull::new(address.cast()).ok_or_else(|| io::Error::other("the system mapped at the null address"))
+}
+
 /// `msync(MS_SYNC)`: on return the pages and what is needed to find them are on stable storage. The kernel runs the
 /// file system's `fsync` over the range (mm/msync.c).
 pub(crate) fn flush(address: NonNull<u8>, len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {

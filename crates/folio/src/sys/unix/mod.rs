@@ -29,8 +29,8 @@ use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(crate) use os::{
-    KEEPS_FILE, allocate, checked_read, checked_write, flush, huge_page_size, proof_of_immutability, start_flush,
-    starts_through, sync_all,
+    KEEPS_FILE, allocate, checked_read, checked_write, flush, huge_page_size, proof_of_immutability, remap,
+    start_flush, starts_through, sync_all,
 };
 
 /// A file that can be mapped: on Unix everything that lends its descriptor by [`AsFd`], such as

@@ -187,6 +187,20 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
     })
 }
 
+/// There is no such call here.
+///
+/// # Safety
+///
+/// None.
+pub(crate) unsafe fn remap(
+    _address: NonNull<u8>,
+    _old_len: usize,
+    _new_len: usize,
+    _may_move: bool,
+) -> io::Result<NonNull<u8>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// The error under the kind that the same failure has on other systems, where the standard library does not know its code.
 /// The code stays inside as the source.
 fn explained(error: io::Error) -> io::Error {

@@ -1,0 +1,89 @@
+//! Where ours does better than memmap 0.5.2: one test for each line of `compat/DIFFERENCES.md`, which names it.
+#![cfg(target_os = "linux")]
+
+use memmap::{Mmap, Protection};
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+
+/// In release builds memmap answers `Ok`, with a pointer before the map or a length of nearly `usize::MAX`.
+#[test]
+fn ranges_that_wrap_are_refused() {
+    let mut view = Mmap::anonymous(100, Protection::ReadWrite).unwrap().into_view_sync();
+    for (offset, len) in [(usize::MAX, 2), (1, usize::MAX), (usize::MAX, usize::MAX)] {
+        assert_eq!(view.restrict(offset, len).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(view.len(), 100);
+    }
+    let map = Mmap::anonymous(100, Protection::ReadWrite).unwrap();
+    assert_eq!(map.flush_range(1, usize::MAX).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(map.flush_range(60, 41).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+/// memmap gives `EINVAL` for a view that does not begin with a page.
+#[test]
+fn flush_async_works_wherever_a_view_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    fs::write(&path, vec![7; 20_000]).unwrap();
+    let (_, ours) = Mmap::open_path(&path, Protection::ReadWrite).unwrap().into_view_sync().split_at(5).unwrap();
+    ours.flush_async().unwrap();
+    let map = published::Mmap::open_path(&path, published::Protection::ReadWrite).unwrap();
+    let (_, theirs) = map.into_view_sync().split_at(4096 + 5).unwrap();
+    theirs.flush_async().unwrap();
+    let map =
+        published::Mmap::open_with_offset(&File::open(&path).unwrap(), published::Protection::Read, 5, 100).unwrap();
+    assert!(map.flush_async_range(1, 1).is_err());
+}
+
+/// memmap goes on writing to the file.
+#[test]
+fn a_map_that_writes_to_its_file_does_not_become_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    fs::write(&path, b"abc").unwrap();
+    let mut ours = Mmap::open_path(&path, Protection::ReadWrite).unwrap();
+    assert_eq!(ours.set_protection(Protection::ReadCopy).unwrap_err().kind(), ErrorKind::InvalidInput);
+    let mut theirs = published::Mmap::open_path(&path, published::Protection::ReadWrite).unwrap();
+    theirs.set_protection(published::Protection::ReadCopy).unwrap();
+    // SAFETY: nobody else touches the file.
+    unsafe { theirs.as_mut_slice()[0] = b'X' };
+    assert_eq!(fs::read(&path).unwrap(), b"Xbc");
+}
+
+/// memmap opens the file for writing for a copy, which never writes to it.
+#[test]
+fn a_copy_of_a_read_only_file_can_be_had() {
+    // SAFETY: asks who the process is.
+    if unsafe { libc::geteuid() } == 0 {
+        // Permissions do not stop root; what is mounted for reading does, such as the files of the kernel.
+        let error = published::Mmap::open_path("/proc/version", published::Protection::ReadCopy).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput), "{error}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    fs::write(&path, b"abc").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
+    let mut map = Mmap::open_path(&path, Protection::ReadCopy).unwrap();
+    // SAFETY: nobody writes the file.
+    unsafe { map.as_mut_slice()[0] = b'X' };
+    assert_eq!(fs::read(&path).unwrap(), b"abc");
+}
+
+/// In memmap each view makes a `&mut [u8]` of the whole map and takes its part of that: two such, of two threads, alias. Here a part is
+/// made of its own address, so that the neighbours' slices stay good, which ThreadSanitizer and Miri-like tools can tell; a test can
+/// tell that both are right at the same time.
+#[test]
+fn parts_are_written_at_the_same_time() {
+    let (mut head, mut tail) =
+        Mmap::anonymous(100, Protection::ReadWrite).unwrap().into_view_sync().split_at(50).unwrap();
+    // SAFETY: the two have no byte in common, and nobody else has either.
+    let first = unsafe { head.as_mut_slice() };
+    // SAFETY: as for the call above.
+    let second = unsafe { tail.as_mut_slice() };
+    std::thread::scope(|threads| {
+        threads.spawn(|| first.fill(1));
+        threads.spawn(|| second.fill(2));
+    });
+    assert_eq!((first[49], second[0]), (1, 2));
+    assert_eq!(first.as_ptr().wrapping_add(50), second.as_ptr());
+}
