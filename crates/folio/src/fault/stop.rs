@@ -17,6 +17,7 @@ impl Short {
     pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
 
     /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.
+    #[allow(dead_code, reason = "routines alone get so far")]
     #[inline]
     pub(crate) fn or<T>(value: T, left: usize) -> Result<T, Short> {
         match NonZeroUsize::new(left) {
@@ -26,6 +27,7 @@ impl Short {
     }
 
     /// How many bytes of a copy are left to do.
+    #[allow(dead_code, reason = "routines alone get so far")]
     pub(crate) fn left(self) -> usize {
         self.0.get()
     }
