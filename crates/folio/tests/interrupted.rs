@@ -311,14 +311,13 @@ fn a_child_forked_inside_a_closure_goes_on_by_itself() {
         // In the child of a fork the closure is left too.
         file.set_len(page as u64).unwrap();
         let parent = std::process::id();
-        // SAFETY: nobody writes the file.
-        let result = unsafe {
-            view.with_slice(|bytes| {
-                let ended = libc::fork();
-                assert_eq!(action::touch(&raw const bytes[page]), 0);
-                ended
-            })
+        let fork_and_touch = |bytes: &[u8]| {
+            // SAFETY: the child goes on as the one thread that this process has.
+            assert_ne!(unsafe { libc::fork() }, -1);
+            action::touch(&raw const bytes[page])
         };
+        // SAFETY: nobody writes the file.
+        let result = unsafe { view.with_slice(fork_and_touch) };
         assert_eq!(Fault::of(&result.unwrap_err()).map(|fault| fault.offset), Some(page));
         lost::assert_recovers(&view);
         file.set_len(2 * page as u64).unwrap();

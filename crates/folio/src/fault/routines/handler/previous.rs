@@ -99,7 +99,7 @@ pub(super) unsafe fn make_way(
                 let default = (&raw const DEFAULT).cast_mut();
                 let _ = slot.compare_exchange(at, default, Ordering::AcqRel, Ordering::Relaxed);
             }
-            // SAFETY: passed on.
+            // SAFETY: the same obligations, passed on.
             unsafe { enter_mask(signal, previous, context) };
             return Some(previous);
         }
