@@ -110,6 +110,9 @@ mod mapping;
 mod options;
 mod protection;
 mod range;
+#[cfg(unix)]
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+pub mod shm;
 mod sys;
 mod view;
 

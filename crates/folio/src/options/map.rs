@@ -32,6 +32,9 @@ impl MmapOptions {
         private: bool,
         claim: Claim,
     ) -> io::Result<Mapping> {
+        if self.guard_pages || self.secret {
+            return Err(invalid_input("guard pages and secrecy are for memory that belongs to no file"));
+        }
         let private = private || protection == Protection::ReadCopy;
         let info = sys::inspect(file)?;
         check_kind(info.kind)?;
@@ -97,42 +100,12 @@ impl MmapOptions {
                 file_offset,
             })
         };
+        let mapping = if self.no_core_dump { mapping.left_out_of_dumps()? } else { mapping };
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
-    /// Maps anonymous memory.
-    pub(super) fn anonymous(&self) -> io::Result<Mapping> {
-        let len = checked_len(self.len.unwrap_or(0))?;
-        let page_size = match self.huge {
-            Some(bits) => sys::huge_page_size(bits)?,
-            None => sys::page_size(),
-        };
-        let flags = MapFlags { stack: self.stack, huge: self.huge, ..self.flags() };
-        let range = match mapped_len(0, len, page_size)? {
-            0 => None,
-            mapped => Some((sys::map_anonymous(mapped, &flags)?, mapped)),
-        };
-        // SAFETY: the backend has just made this mapping of whole pages, in which `len` bytes lie, or there is none. Private
-        // memory is `Exclusive` by nature.
-        Ok(unsafe {
-            Mapping::new(Parts {
-                range,
-                source: Source::Memory,
-                lead: 0,
-                len,
-                page_size,
-                protection: Protection::ReadWrite,
-                writable: Protection::ReadWrite,
-                claim: Claim::Exclusive,
-                private: true,
-                shared_file: false,
-                file_offset: 0,
-            })
-        })
-    }
-
     /// The flags that files and anonymous memory have in common, for private memory that can be written.
-    fn flags(&self) -> MapFlags {
+    pub(super) fn flags(&self) -> MapFlags {
         MapFlags {
             protection: Protection::ReadWrite,
             private: true,
@@ -180,12 +153,12 @@ pub(super) fn check_kind(kind: FileKind) -> io::Result<()> {
 }
 
 /// Refuses lengths that no slice can have.
-pub(super) fn checked_len(len: usize) -> io::Result<usize> {
+pub(crate) fn checked_len(len: usize) -> io::Result<usize> {
     if isize::try_from(len).is_ok() { Ok(len) } else { Err(too_long()) }
 }
 
 /// How many bytes to map for `len` bytes of contents after `lead`: whole pages, 0 for no contents.
-fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
+pub(super) fn mapped_len(lead: usize, len: usize, page_size: usize) -> io::Result<usize> {
     let end = lead.checked_add(len).ok_or_else(too_long)?;
     checked_len(round_up(end, page_size).ok_or_else(too_long)?)
 }

@@ -26,6 +26,7 @@
 //! | [`inspect`] | length, kind and page size of an open file |
 //! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
 //! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
+//! | [`forbid`] | takes all access from pages, to make guards of them |
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
 //! | [`starts_through`] | whether [`start_flush`] can use a handle of this file |
 //! | [`sync_all`] | file data and all metadata on stable storage |
@@ -38,6 +39,8 @@
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
 //!
+//! What only some systems have is in [`extras`], with a ladder of its own: a new platform has none of it until somebody adds it.
+//!
 //! Paging, locks, residency and growth join this table with their layers; they get the same kind of arguments.
 //! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true,
 //! [`map_file`] refuses pages behind the end of the file, and [`unmap`] makes one call for a file and another for memory, which
@@ -46,6 +49,8 @@
 //! To add a platform: write a module with these names, add it to the ladder below, and run `cargo xtask cross`.
 
 use crate::Protection;
+
+pub(crate) mod extras;
 
 #[cfg(unix)]
 mod unix;
@@ -65,7 +70,7 @@ use unsupported as backend;
 pub use backend::AsFile;
 pub(crate) use backend::{
     File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
-    file_too_long, flush, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
+    file_too_long, flush, forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
     page_size, probe_mappable, proof_of_immutability, protect, set_len, start_flush, starts_through, sync_all, unmap,
     without_signals, write_at,
 };

@@ -6,6 +6,7 @@ mod convert;
 mod exclusive;
 mod immutable;
 mod raw;
+mod seal;
 mod shared;
 mod slices;
 

@@ -84,6 +84,14 @@ pub(crate) fn allocate(_file: FileRef<'_>, _offset: u64, _len: u64) -> io::Resul
 }
 
 /// There is no such proof here.
+#[cfg(not(target_os = "freebsd"))]
 pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
     Ok(Proof::Unknown)
+}
+
+/// Seals. The kernel counts every shared mapping through a handle that can write, also one that is only read so far, and
+/// refuses the seal as long as there is one (sys/kern/uipc_shm.c, shm_mmap and shm_add_seals).
+#[cfg(target_os = "freebsd")]
+pub(crate) fn proof_of_immutability(file: FileRef<'_>) -> io::Result<Proof> {
+    Ok(if crate::sys::extras::is_sealed(file) == Some(true) { Proof::Sealed } else { Proof::Fails })
 }
