@@ -321,12 +321,13 @@ fn others_that_interfere_meanwhile_end_nothing() {
     let (mut sealed, mut lost, mut denied) = (0, 0, 0);
     for round in 0..400 {
         let (file, view) = sevens(PAGES * page_size());
-        let (at, done) = (view.as_ptr(), AtomicBool::new(false));
+        let (at, done, begun) = (view.as_ptr(), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|threads| {
             threads.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     let _ = file.set_len(page_size() as u64);
                     let _ = file.set_len((PAGES * page_size()) as u64);
+                    begun.store(true, Ordering::Relaxed);
                     if round % 4 == 0 {
                         // SAFETY: the command takes a number.
                         unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_FUTURE_WRITE) };
@@ -337,8 +338,8 @@ fn others_that_interfere_meanwhile_end_nothing() {
                     }
                 }
             });
-            let result = view.seal();
-            match result {
+            while !begun.load(Ordering::Relaxed) {}
+            match view.seal() {
                 Ok(map) => {
                     sealed += 1;
                     let sum: usize = map.iter().map(|&byte| usize::from(byte)).sum();
