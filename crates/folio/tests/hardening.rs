@@ -70,11 +70,8 @@ fn guards_come_and_go_with_their_memory_and_touch_nobody_else() {
         for (len, shared) in [(1, false), (page, true), (3 * page - 1, false), (3 * page, true)] {
             let mut options = MmapOptions::new();
             options.len(len).guard_pages();
-            let view = if shared {
-                options.map_anon_shared().unwrap()
-            } else {
-                options.map_anon().unwrap().into_view_sync()
-            };
+            let view =
+                if shared { options.map_anon_shared().unwrap() } else { options.map_anon().unwrap().into_view_sync() };
             let (start, inner) = (view.as_ptr(), len.next_multiple_of(page));
             let (before, behind) = (start.wrapping_sub(1), start.wrapping_add(inner));
             for guard in [before, behind] {

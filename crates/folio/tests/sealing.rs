@@ -338,7 +338,9 @@ fn others_that_interfere_meanwhile_end_nothing() {
                     }
                 }
             });
-            while !begun.load(Ordering::Relaxed) {}
+            while !begun.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
             match view.seal() {
                 Ok(map) => {
                     sealed += 1;

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod patience;
 mod reader;
 mod ring;
 mod writer;

@@ -1,5 +1,6 @@
 //! The reader, whose process has to live on whatever the writer does.
 
+use crate::patience::Patience;
 use crate::ring::{MEMORY, Reader};
 use crate::{say, writer};
 use folio::{Fault, MmapViewSync, Protection};
@@ -9,7 +10,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// All three acts.
@@ -17,86 +17,75 @@ pub(crate) fn run(messages: u64, time: Duration) -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("ring");
     let memory = MmapViewSync::create_new(&path, MEMORY)?;
-    say(&format!("{MEMORY} bytes of memory that this process shares with another one.\n"))?;
+    let empty_ring = || Reader::new(MmapViewSync::open_path(&path, Protection::ReadWrite)?);
+    say(&format!("{MEMORY} bytes of memory that two processes share.\n"))?;
 
-    // Both ways to see the memory are of one mapping each; this one is made anew for each act.
-    let ring = || Reader::new(MmapViewSync::open_path(&path, Protection::ReadWrite)?);
-    say(&format!("An honest writer: {}", honest(ring()?, &path, messages)?))?;
+    let speed = honest(empty_ring()?, &path, messages)?;
+    say(&format!("An honest writer: {messages} messages, all as they were sent, {speed:.0} per ms."))?;
 
-    let seen = hostile(ring()?, &path)?;
-    say(&format!("\nA hostile writer, for {} s. What the reader has met, and how often:", time.as_secs()))?;
-    for (what, count) in &seen {
-        say(&format!("  {count:>10}  {what}"))?;
+    let met = hostile(empty_ring()?, &path)?;
+    say(&format!("\nA hostile writer, for {} s. What the reader met, and how often:\n", time.as_secs()))?;
+    for (what, count) in &met {
+        say(&format!("{count:>10}  {what}"))?;
     }
 
-    // The file is as long as it was, and its old bytes are of no interest.
+    // The memory as it was, as far as its length goes.
     OpenOptions::new().write(true).open(&path)?.set_len(MEMORY as u64)?;
-    say(&format!("\nAn honest writer again: {}", honest(ring()?, &path, messages)?))?;
+    let speed = honest(empty_ring()?, &path, messages)?;
+    say(&format!("\nAn honest writer again: {messages} messages, all as they were sent, {speed:.0} per ms."))?;
     memory.load::<u8>(MEMORY - 1)?;
-    say("The reader is alive, has believed nothing, and its first mapping is as good as new.")
+    say("The reader lives, has believed nothing, and its oldest mapping is as good as new.")
 }
 
-/// Reads what an honest writer sends: every message, in order, as it was sent.
-fn honest(mut ring: Reader, path: &Path, messages: u64) -> io::Result<String> {
+/// Reads what an honest writer sends: every message, in order, as it was sent. How many there were in a millisecond.
+fn honest(mut ring: Reader, path: &Path, messages: u64) -> io::Result<f64> {
     let start = Instant::now();
     let mut writer = start_writer("honest", path)?;
-    let (mut bytes, mut patience) = (0, Patience::default());
     for number in 0..messages {
+        let (mut patience, mut ended) = (Patience::default(), false);
         loop {
             if let Some(message) = ring.receive()? {
-                if message != writer::message(number) {
-                    return Err(io::Error::other(format!("message {number} arrived as another one")));
-                }
-                bytes += message.len();
-                patience = Patience::default();
-                break;
-            }
-            if patience.wait() && writer.try_wait()?.is_some_and(|status| !status.success()) {
-                return Err(io::Error::other("the writer has failed"));
-            }
-        }
-    }
-    let status = writer.wait()?;
-    if !status.success() {
-        return Err(io::Error::other(format!("the writer ended with {status}")));
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    Ok(format!("{messages} messages, {bytes} bytes, all as they were sent, {:.0} each ms", messages as f64 / seconds / 1e3))
-}
-
-/// Reads what a hostile writer leaves, until it ends; what happened, and how often.
-fn hostile(mut ring: Reader, path: &Path) -> io::Result<BTreeMap<String, u64>> {
-    let mut writer = start_writer("hostile", path)?;
-    let mut seen = BTreeMap::new();
-    let mut patience = Patience::default();
-    loop {
-        let event = match ring.receive() {
-            Ok(Some(_)) => "a message whose checksum is right, of a stranger all the same".to_owned(),
-            Ok(None) => {
-                if patience.wait() && writer.try_wait()?.is_some() {
+                if message == writer::message(number) {
                     break;
                 }
+                return Err(io::Error::other(format!("message {number} arrived as another one")));
+            }
+            // What a writer has put in before its end is still there, so it is looked at once more.
+            if ended {
+                return Err(io::Error::other(format!("the writer ended before message {number}")));
+            }
+            ended = patience.wait() && writer.try_wait()?.is_some();
+        }
+    }
+    well(&mut writer)?;
+    Ok(messages as f64 / start.elapsed().as_secs_f64() / 1e3)
+}
+
+/// Reads what a hostile writer leaves, until it ends. What it met, and how often.
+fn hostile(mut ring: Reader, path: &Path) -> io::Result<BTreeMap<String, u64>> {
+    let mut writer = start_writer("hostile", path)?;
+    let (mut met, mut patience) = (BTreeMap::new(), Patience::default());
+    while writer.try_wait()?.is_none() {
+        let what = match ring.receive() {
+            Ok(None) => {
+                patience.wait();
                 continue;
             }
-            Err(error) if Fault::of(&error).is_some() => {
-                thread::yield_now();
-                "a page that is gone: an error, no signal".to_owned()
-            }
+            Ok(Some(_)) => "a message with the right checksum, of a stranger all the same".to_owned(),
+            Err(error) if Fault::of(&error).is_some() => "a page was gone: an error, no signal".to_owned(),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => error.to_string(),
             Err(error) => return Err(error),
         };
-        *seen.entry(event).or_default() += 1;
-        // What is in the ring is of no use, if it can be reached at all.
+        *met.entry(what).or_default() += 1;
+        patience = Patience::default();
+        // Whatever is in the ring is of no use. It may be that it cannot be skipped yet, if the page is gone.
         match ring.skip() {
             Err(error) if Fault::of(&error).is_none() => return Err(error),
             _ => {}
         }
-        if writer.try_wait()?.is_some() {
-            break;
-        }
     }
-    let status = writer.wait()?;
-    if status.success() { Ok(seen) } else { Err(io::Error::other(format!("the writer ended with {status}"))) }
+    well(&mut writer)?;
+    Ok(met)
 }
 
 /// Starts this program as a writer.
@@ -104,19 +93,8 @@ fn start_writer(kind: &str, path: &Path) -> io::Result<Child> {
     Command::new(env::current_exe()?).arg(kind).arg(path).spawn()
 }
 
-/// How long to wait for the other side: not at all, then a little, then a little longer.
-#[derive(Default)]
-pub(crate) struct Patience(u32);
-
-impl Patience {
-    /// Waits. `true` if it has become long enough to look whether the other side is still there.
-    pub(crate) fn wait(&mut self) -> bool {
-        self.0 += 1;
-        match self.0 {
-            0..100 => std::hint::spin_loop(),
-            100..200 => thread::yield_now(),
-            _ => thread::sleep(Duration::from_micros(50)),
-        }
-        self.0 >= 200
-    }
+/// Waits for the writer to end well.
+fn well(writer: &mut Child) -> io::Result<()> {
+    let status = writer.wait()?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("the writer ended with {status}"))) }
 }
