@@ -434,34 +434,37 @@ fn slices_of_a_final_mapping_survive_as_copies() {
     if !has_mseal(TEST) {
         return;
     }
-    let file = tempfile::tempfile().unwrap();
-    let len = 3 * page_size();
-    let sum = |view: &MmapViewSync| {
-        // SAFETY: nobody writes, and a sum is safe whatever the bytes are.
-        unsafe { view.with_slice(|bytes| bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>()) }
-    };
-    for lent_before in [false, true] {
-        file.write_all_at(&vec![7; len], 0).unwrap();
-        let mut view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
-        if lent_before {
+    // A slice that does not survive ends the process.
+    maps::in_child(TEST, || {
+        let file = tempfile::tempfile().unwrap();
+        let len = 3 * page_size();
+        let sum = |view: &MmapViewSync| {
+            // SAFETY: nobody writes, and a sum is safe whatever the bytes are.
+            unsafe { view.with_slice(|bytes| bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>()) }
+        };
+        for lent_before in [false, true] {
+            file.write_all_at(&vec![7; len], 0).unwrap();
+            let mut view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+            if lent_before {
+                file.set_len(page_size() as u64).unwrap();
+                assert!(sum(&view).is_err());
+                file.set_len(len as u64).unwrap();
+            }
+            view.mseal().unwrap();
+            view.write_all_at(&vec![7; len], 0).unwrap();
+            assert_eq!(sum(&view).unwrap(), 7 * len);
             file.set_len(page_size() as u64).unwrap();
-            assert!(sum(&view).is_err());
-            file.set_len(len as u64).unwrap();
+            assert_eq!(Fault::of(&sum(&view).unwrap_err()).unwrap().offset, page_size());
+            assert_eq!(Fault::of(&view.load::<u8>(len - 1).unwrap_err()).unwrap().offset, len - 1);
         }
-        view.mseal().unwrap();
-        view.write_all_at(&vec![7; len], 0).unwrap();
-        assert_eq!(sum(&view).unwrap(), 7 * len);
-        file.set_len(page_size() as u64).unwrap();
-        assert_eq!(Fault::of(&sum(&view).unwrap_err()).unwrap().offset, page_size());
-        assert_eq!(Fault::of(&view.load::<u8>(len - 1).unwrap_err()).unwrap().offset, len - 1);
-    }
-    let mut zeros = MmapOptions::new();
-    // SAFETY: no plain slice is made.
-    unsafe { zeros.zero_fill_on_fault() };
-    if let Ok(mut view) = zeros.map_view(&file, Protection::Read) {
-        assert_eq!(view.mseal().unwrap_err().kind(), ErrorKind::InvalidInput);
-        view.unmap().unwrap();
-    }
+        let mut zeros = MmapOptions::new();
+        // SAFETY: no plain slice is made.
+        unsafe { zeros.zero_fill_on_fault() };
+        if let Ok(mut view) = zeros.map_view(&file, Protection::Read) {
+            assert_eq!(view.mseal().unwrap_err().kind(), ErrorKind::InvalidInput);
+            view.unmap().unwrap();
+        }
+    });
 }
 
 /// The two kinds of seal: the one on the mapping keeps the other from being put on the memory.
