@@ -52,11 +52,11 @@ fn the_pages_beside_guarded_memory_cannot_be_touched() {
     match case.as_str() {
         // SAFETY: that there is nothing to read or write is what the test is about: the process ends here.
         "read before" => drop(unsafe { ptr::read_volatile(before) }),
-        // SAFETY: as above.
+        // SAFETY: as for the first access.
         "write before" => unsafe { ptr::write_volatile(before, 1) },
-        // SAFETY: as above.
+        // SAFETY: as for the first access.
         "read behind" => drop(unsafe { ptr::read_volatile(behind) }),
-        // SAFETY: as above.
+        // SAFETY: as for the first access.
         "write behind" => unsafe { ptr::write_volatile(behind, 1) },
         _ => {}
     }
@@ -363,17 +363,17 @@ fn a_final_mapping_cannot_be_taken_away_or_changed() {
     for (at, len) in [(at, len), (at.wrapping_add(page_size()), page_size())] {
         // SAFETY: the kernel refuses, which is what the test is about.
         assert_eq!((unsafe { libc::munmap(at.cast(), len) }, errno()), (-1, Some(libc::EPERM)));
-        // SAFETY: as above.
+        // SAFETY: the kernel refuses this one, too.
         let result = unsafe { libc::mprotect(at.cast(), len, libc::PROT_READ | libc::PROT_WRITE) };
         assert_eq!((result, errno()), (-1, Some(libc::EPERM)));
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-        // SAFETY: as above.
+        // SAFETY: the kernel refuses this one, too.
         let result = unsafe { libc::mmap(at.cast(), len, libc::PROT_READ, flags, -1, 0) };
         assert_eq!((result, errno()), (libc::MAP_FAILED, Some(libc::EPERM)));
-        // SAFETY: as above.
+        // SAFETY: the kernel refuses this one, too.
         let result = unsafe { libc::mremap(at.cast(), len, 2 * len, libc::MREMAP_MAYMOVE) };
         assert_eq!((result, errno()), (libc::MAP_FAILED, Some(libc::EPERM)));
-        // SAFETY: as above.
+        // SAFETY: the kernel refuses this one, too.
         let result = unsafe { libc::madvise(at.cast(), len, libc::MADV_DONTNEED) };
         assert_eq!((result, errno()), (-1, Some(libc::EPERM)));
     }

@@ -152,7 +152,7 @@ fn sealing_lets_the_file_go_and_leaves_one_mapping() {
     maps::in_child("sealing_lets_the_file_go_and_leaves_one_mapping", || {
         // What the first access and the first slice of a process take for good is none of this.
         let (_file, first) = sevens(3 * page_size());
-        // SAFETY: nobody writes meanwhile.
+        // SAFETY: nobody else has the memory to write it.
         unsafe { first.with_slice(|bytes| bytes.len()) }.unwrap();
         let before = (maps::all().len(), maps::descriptors());
         for _ in 0..100 {
@@ -395,7 +395,7 @@ fn slices_are_lent_before_and_after() {
     view.write_all_at(&vec![7; 4 * page_size()], 0).unwrap();
 
     let view = view.seal().unwrap().into_view_sync().unwrap();
-    // SAFETY: nobody can write.
+    // SAFETY: it is sealed, so nobody writes.
     let sum = unsafe { view.with_slice(|bytes| bytes.iter().map(|&byte| usize::from(byte)).sum::<usize>()) };
     assert_eq!(sum.unwrap(), 7 * 4 * page_size());
     assert_eq!(view.store(0, 1_u8).unwrap_err().kind(), ErrorKind::PermissionDenied);

@@ -25,6 +25,7 @@ use std::io;
 /// | write checked, by `&mut self` | `write_all_at`, `store` |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
 /// | turn into another kind | [`freeze`](View::freeze), [`make_read_only`](View::make_read_only), [`make_exec`](View::make_exec), [`into_view_sync`](View::into_view_sync) |
+/// | make final | [`mseal`](View::mseal) |
 /// | ask | [`as_mut_ptr`](View::as_mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///

@@ -18,13 +18,14 @@ use std::ops::{Bound, RangeBounds};
 ///
 /// | to | call |
 /// |---|---|
-/// | make one | [`map`](View::map), [`MmapOptions::map_if_safe`], [`MmapMut::freeze`](View::freeze), [`MmapOptions`] |
+/// | make one | [`map`](View::map), [`MmapOptions::map_if_safe`], [`MmapMut::freeze`](View::freeze), [`MmapViewSync::seal`](View::seal), [`MmapOptions`] |
 /// | share | `clone`, [`slice`](View::slice), [`slice_ref`](View::slice_ref) |
 /// | take apart | [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
 /// | make durable what was written before | [`flush`](View::flush), [`flush_async`](View::flush_async), [`sync_all`](View::sync_all) |
 /// | turn into another kind | [`make_mut`](View::make_mut), `into_view_sync`, [`assume_exclusive`](View::assume_exclusive) |
+/// | make final | [`mseal`](View::mseal) |
 /// | ask | [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
 ///

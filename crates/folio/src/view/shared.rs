@@ -21,7 +21,7 @@ use std::slice;
 ///
 /// | to | call |
 /// |---|---|
-/// | make one | [`open`](View::open), [`open_path`](View::open_path), [`create_new`](View::create_new), [`anonymous`](View::anonymous), [`MmapOptions::map_view`] |
+/// | make one | [`open`](View::open), [`open_path`](View::open_path), [`create_new`](View::create_new), [`anonymous`](View::anonymous), [`MmapOptions::map_view`], [`MmapOptions::map_anon_shared`], [`shm::memfd`](crate::shm::memfd) |
 /// | take apart | [`split_at`](View::split_at), [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
@@ -29,6 +29,7 @@ use std::slice;
 /// | talk to other processes | [`load_acquire`](View::load_acquire), [`store_release`](View::store_release), [`compare_exchange`](View::compare_exchange), [`fetch_add`](View::fetch_add) |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
 /// | lend a slice to a closure (`unsafe`, survives) | [`with_slice`](View::with_slice), [`with_slice_mut`](View::with_slice_mut), [`fault`](View::fault) |
+/// | make final | [`seal`](View::seal), [`mseal`](View::mseal) |
 /// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive) |
 /// | ask | [`len`](View::len), [`is_empty`](View::is_empty), [`as_ptr`](View::as_ptr), [`ptr`](View::ptr), [`mut_ptr`](View::mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |
@@ -142,7 +143,7 @@ impl View<Shared> {
     }
 
     /// Maps `len` bytes of zeros that belong to no file. They are private to this process: a child made by `fork` has its own
-    /// copy.
+    /// copy. [`MmapOptions::map_anon_shared`] maps such that children share.
     ///
     /// # Errors
     ///

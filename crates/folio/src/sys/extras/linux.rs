@@ -1,15 +1,18 @@
 //! Linux and Android.
 
+use super::seals;
 use crate::sys::{self, File, FileRef, MapFlags, Source, zero_or_errno};
-use std::ffi::{c_long, c_ulong};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 
 /// Numbers of calls that not every C library names. They are the same on every architecture that folio knows
 /// (include/uapi/asm-generic/unistd.h, arch/x86/entry/syscalls); on another one the kernel says `ENOSYS`.
 const SYS_MEMFD_SECRET: c_long = 447;
 const SYS_MSEAL: c_long = 462;
+
+/// `MREMAP_MAYMOVE` and `MREMAP_FIXED` (include/uapi/linux/mman.h), which Android's C library does not name.
+const MOVE_TO: c_int = 1 | 2;
 
 /// Maps a file where another mapping is, whose pages go.
 ///
@@ -29,11 +32,10 @@ pub(crate) unsafe fn map_file_over(
     flags: &MapFlags,
 ) -> io::Result<()> {
     let elsewhere = sys::map_file(file, offset, len, flags)?;
-    let how = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
     // SAFETY: the mapping was made just above with this length, and nobody has its address; the caller gives up what is mapped
-    // at `address` (mremap(2): the old mapping at that place is unmapped).
-    let moved = unsafe { libc::mremap(elsewhere.as_ptr().cast(), len, len, how, address.as_ptr()) };
-    if moved == libc::MAP_FAILED {
+    // at `address`, which the call unmaps (mremap(2)).
+    let moved = unsafe { libc::syscall(libc::SYS_mremap, elsewhere.as_ptr(), len, len, MOVE_TO, address.as_ptr()) };
+    if moved == -1 {
         let error = io::Error::last_os_error();
         // SAFETY: as above: it is still where it was made. The error to report is the first one.
         let _ = unsafe { sys::unmap(elsewhere, len, Source::File) };
@@ -49,11 +51,7 @@ pub(crate) fn secret_file() -> io::Result<File> {
     let flags = libc::O_CLOEXEC as c_ulong;
     // SAFETY: the call takes a number.
     let fd = unsafe { libc::syscall(SYS_MEMFD_SECRET, flags) };
-    match RawFd::try_from(fd) {
-        // SAFETY: the call succeeded: the descriptor is new and nobody else's.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
-    }
+    seals::owned(fd)
 }
 
 /// `MADV_DONTDUMP` (Linux 3.4).

@@ -3,7 +3,7 @@
 use crate::sys::{File, FileRef, zero_or_errno};
 use std::ffi::{CStr, c_int, c_uint};
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// What proves that no byte can change: nobody can write, by a call or through a mapping that is there already, and nobody can
 /// cut the memory short. Either alone is no proof, and neither is `F_SEAL_FUTURE_WRITE`: a mapping made before goes on writing.
@@ -22,13 +22,23 @@ pub(crate) fn memory_file(name: &CStr) -> io::Result<File> {
 }
 
 fn create(name: &CStr, flags: c_uint) -> io::Result<File> {
+    // The bare call: C libraries have a name for it since glibc 2.27 and Android 11, which folio need not insist on.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    // SAFETY: the name is a C string, which the call reads.
+    let fd = unsafe { libc::syscall(libc::SYS_memfd_create, name.as_ptr(), flags) };
+    #[cfg(target_os = "freebsd")]
     // SAFETY: the name is a C string, which the call reads.
     let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
+    owned(fd)
+}
+
+/// The descriptor that a call has made, or why it has not. Call it at once: it reads the last error.
+pub(super) fn owned(fd: impl TryInto<RawFd>) -> io::Result<File> {
+    match fd.try_into() {
+        // SAFETY: callers hand over what a call that makes descriptors answered: it is new and nobody else's.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
     }
-    // SAFETY: the call succeeded: the descriptor is new and nobody else's.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The seals of a file; `None` of one that has no such thing.
