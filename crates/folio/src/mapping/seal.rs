@@ -9,44 +9,43 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 impl Mapping {
-    /// Seals the memory behind a mapping of it and leaves its pages at their place, for reading. The kept file is let go.
-    ///
-    /// On failure the mapping is what it was, but for one case: when somebody else sealed the memory meanwhile so that it cannot
-    /// be mapped for writing again, the pages are left as they are then, for reading.
-    pub(crate) fn seal(&mut self) -> io::Result<()> {
+    /// Whether [`seal`](Self::seal) has a chance, as far as can be told before anything is done.
+    pub(crate) fn check_seal(&self) -> io::Result<()> {
         if self.watch.is_some() {
             return Err(invalid_input("memory that cannot change needs no zeros for lost pages"));
         }
         if !self.shared_file {
             return Err(invalid_input("the mapping is none of memory that can be sealed"));
         }
-        let Some((file, starts)) = self.file.take() else {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the mapping keeps no file to seal (MmapOptions::keep_file)",
-            ));
-        };
-        match self.seal_file(sys::file_ref(&file)) {
-            Ok(()) => {
-                self.claim = Claim::Immutable;
-                self.shared_since.store(false, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) => {
-                self.file = Some((file, starts));
-                Err(error)
-            }
-        }
-    }
-
-    fn seal_file(&mut self, file: sys::FileRef<'_>) -> io::Result<()> {
-        extras::check_sealable(file)?;
+        let (file, _) = self.file.as_ref().ok_or_else(no_file)?;
+        extras::check_sealable(sys::file_ref(file))?;
         if self.page_size > sys::page_size() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "huge pages cannot be sealed while they are mapped",
             ));
         }
+        Ok(())
+    }
+
+    /// Seals the memory behind a mapping of it and leaves its pages at their place, for reading. The kept file is let go.
+    ///
+    /// On failure the mapping is what it was, but for one case: when somebody else sealed the memory meanwhile so that it cannot
+    /// be mapped for writing again, the pages are left as they are then, for reading.
+    pub(crate) fn seal(&mut self) -> io::Result<()> {
+        self.check_seal()?;
+        let (file, starts) = self.file.take().ok_or_else(no_file)?;
+        let sealed = self.seal_file(sys::file_ref(&file));
+        if sealed.is_ok() {
+            self.claim = Claim::Immutable;
+            self.shared_since.store(false, Ordering::Relaxed);
+        } else {
+            self.file = Some((file, starts));
+        }
+        sealed
+    }
+
+    fn seal_file(&mut self, file: sys::FileRef<'_>) -> io::Result<()> {
         // The system seals nothing that is mapped for writing, or for reading but shared through a handle that can write. A
         // private mapping for reading is neither, and shows the same bytes: it takes the place now, and can stay.
         let before = self.protection;
@@ -92,4 +91,8 @@ impl Mapping {
         }
         Ok(())
     }
+}
+
+fn no_file() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "the mapping keeps no file to seal (MmapOptions::keep_file)")
 }

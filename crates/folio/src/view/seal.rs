@@ -14,7 +14,8 @@ impl View<Shared> {
     /// they belong to the memory, and nothing takes them off.
     ///
     /// The address stays. Every page is touched, before and after, so that a hole that cannot be filled is an error here
-    /// and not a signal later. The mapping lets its file go. Waits for a background flush of it.
+    /// and not a signal later. The pages are mapped anew, so locks and advice do not carry over (but for
+    /// [`no_core_dump`](crate::MmapOptions::no_core_dump)). The mapping lets its file go. Waits for a background flush of it.
     ///
     /// # Platform-specific behaviour
     ///
@@ -70,7 +71,9 @@ impl View<Shared> {
     }
 
     fn seal_whole(&mut self) -> io::Result<()> {
-        let (start, len) = self.only_owner()?.contents();
+        let mapping = self.only_owner()?;
+        mapping.check_seal()?;
+        let (start, len) = mapping.contents();
         if (start.as_ptr(), len) != (self.start_ptr(), self.len()) {
             return Err(invalid_input("the view is a part of its mapping, and seals are for the whole"));
         }

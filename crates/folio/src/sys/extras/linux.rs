@@ -51,7 +51,8 @@ pub(crate) fn secret_file() -> io::Result<File> {
     let flags = libc::O_CLOEXEC as c_ulong;
     // SAFETY: the call takes a number.
     let fd = unsafe { libc::syscall(SYS_MEMFD_SECRET, flags) };
-    seals::owned(fd)
+    // SAFETY: this is what the call has just answered.
+    unsafe { seals::owned(fd) }
 }
 
 /// `MADV_DONTDUMP` (Linux 3.4).

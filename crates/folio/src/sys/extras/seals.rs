@@ -29,13 +29,18 @@ fn create(name: &CStr, flags: c_uint) -> io::Result<File> {
     #[cfg(target_os = "freebsd")]
     // SAFETY: the name is a C string, which the call reads.
     let fd = unsafe { libc::memfd_create(name.as_ptr(), flags) };
-    owned(fd)
+    // SAFETY: this is what the call has just answered.
+    unsafe { owned(fd) }
 }
 
 /// The descriptor that a call has made, or why it has not. Call it at once: it reads the last error.
-pub(super) fn owned(fd: impl TryInto<RawFd>) -> io::Result<File> {
+///
+/// # Safety
+///
+/// `fd` is what a call answered that makes descriptors, which nobody has taken yet; negative if it failed.
+pub(super) unsafe fn owned(fd: impl TryInto<RawFd>) -> io::Result<File> {
     match fd.try_into() {
-        // SAFETY: callers hand over what a call that makes descriptors answered: it is new and nobody else's.
+        // SAFETY: the descriptor is new, so it is open and nobody else's (caller).
         Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         _ => Err(io::Error::last_os_error()),
     }
