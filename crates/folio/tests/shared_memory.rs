@@ -1,7 +1,7 @@
 //! Memory that is shared with children, and memory with a name.
 #![cfg(unix)]
 
-use folio::{Fault, MmapOptions, MmapViewSync, Protection, page_size};
+use folio::{MmapOptions, MmapViewSync, Protection, page_size};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::ErrorKind;
@@ -106,9 +106,8 @@ impl Name {
     }
 
     fn open(&self, flags: libc::c_int) -> std::io::Result<File> {
-        let mode: libc::c_uint = 0o600;
         // SAFETY: the name is a C string.
-        let fd = unsafe { libc::shm_open(self.0.as_ptr(), flags, mode) };
+        let fd = unsafe { libc::shm_open(self.0.as_ptr(), flags, 0o600) };
         if fd < 0 {
             return Err(std::io::Error::last_os_error());
         }
@@ -160,7 +159,7 @@ fn memory_with_a_name_that_is_cut_short_is_an_error() {
     file.set_len(2 * page_size() as u64).unwrap();
     let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
     name.open(libc::O_RDWR).unwrap().set_len(page_size() as u64).unwrap();
-    assert_eq!(Fault::of(&view.load::<u32>(page_size() + 4).unwrap_err()).unwrap().offset, page_size() + 4);
+    assert_eq!(folio::Fault::of(&view.load::<u32>(page_size() + 4).unwrap_err()).unwrap().offset, page_size() + 4);
     // It is no proof of anything, for it cannot be sealed.
     assert_eq!(MmapOptions::new().map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
