@@ -127,6 +127,10 @@ pub(crate) unsafe fn remap(
     Err(unsupported())
 }
 
+pub(crate) unsafe fn forbid(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Err(unsupported())
+}
+
 pub(crate) fn flush(_address: NonNull<u8>, _len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
     Err(unsupported())
 }
