@@ -37,16 +37,12 @@ impl View<Shared> {
     ///
     /// # Errors
     ///
-    /// Those of [`store`](View::store) and of [`load_acquire`](Self::load_acquire).
+    /// Those of [`store`](View::store) and of [`load_acquire`](Self::load_acquire). After an error that carries a
+    /// [`Fault`](crate::Fault), nothing is known of the number: it is not stored a second time, for somebody may have answered.
     #[inline]
     pub fn store_release<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<()> {
-        self.check_write(offset, size_of::<T>())?;
-        let to = self.aligned::<T>(offset)?;
-        self.written(
-            // SAFETY: as in `load_acquire`; no safe code makes a reference to the bytes of a `Shared` view.
-            || unsafe { fault::try_store_release(to, value) },
-            |short| self.store_release_on(to, offset, value, short),
-        )
+        // SAFETY: `once` gives an address as it has to be.
+        self.once::<T, ()>(offset, move |to| unsafe { fault::try_store_release(to, value) })
     }
 
     /// Stores `new` if `current` is there. `Ok` with what was there before: the exchange was made if that is `current`.
@@ -70,7 +66,7 @@ impl View<Shared> {
     #[inline]
     pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
-        self.once(offset, move |to| unsafe { fault::try_compare_exchange(to, current, new) })
+        self.once::<T, T>(offset, move |to| unsafe { fault::try_compare_exchange(to, current, new) })
     }
 
     /// Adds `value`, wrapping around at the end of the number's range. `Ok` with what was there before. Acquires and releases.
@@ -82,7 +78,7 @@ impl View<Shared> {
     #[inline]
     pub fn fetch_add<T: AtomicScalar>(&self, offset: usize, value: T) -> io::Result<T> {
         // SAFETY: `once` gives an address as it has to be.
-        self.once(offset, move |to| unsafe { fault::try_fetch_add(to, value) })
+        self.once::<T, T>(offset, move |to| unsafe { fault::try_fetch_add(to, value) })
     }
 
     #[cold]
@@ -90,22 +86,6 @@ impl View<Shared> {
     fn load_acquire_on<T: AtomicScalar>(&self, from: *const u8, offset: usize, short: Option<Short>) -> io::Result<T> {
         // SAFETY: as in the attempt.
         let attempt = || unsafe { fault::try_load_acquire(from, 0) };
-        let first = short.map(|short| fault::atomic_on(short, attempt));
-        self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
-            .map_err(|stop| stop.into_error(offset))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn store_release_on<T: AtomicScalar>(
-        &self,
-        to: *mut u8,
-        offset: usize,
-        value: T,
-        short: Option<Short>,
-    ) -> io::Result<()> {
-        // SAFETY: as in the attempt.
-        let attempt = || unsafe { fault::try_store_release(to, value) };
         let first = short.map(|short| fault::atomic_on(short, attempt));
         self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
             .map_err(|stop| stop.into_error(offset))
@@ -125,11 +105,11 @@ impl View<Shared> {
     /// Makes an access that cannot be repeated. `attempt` gets the address of a number inside the view, aligned, in a mapping
     /// that can be written and lives as long as the view [V0][V1]; no safe code has a reference to it.
     #[inline]
-    fn once<T: AtomicScalar>(
+    fn once<T: AtomicScalar, R>(
         &self,
         offset: usize,
-        attempt: impl Fn(*mut u8) -> Result<T, Short> + Copy,
-    ) -> io::Result<T> {
+        attempt: impl Fn(*mut u8) -> Result<R, Short> + Copy,
+    ) -> io::Result<R> {
         self.check_write(offset, size_of::<T>())?;
         let to = self.aligned::<T>(offset)?;
         let attempt = move || attempt(to);
