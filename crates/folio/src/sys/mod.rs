@@ -77,7 +77,7 @@ mod windows;
 use windows as backend;
 
 #[cfg(not(any(unix, windows)))]
-mod no_paging;
+pub(crate) mod no_paging;
 #[cfg(not(any(unix, windows)))]
 mod unsupported;
 #[cfg(not(any(unix, windows)))]
