@@ -369,14 +369,16 @@ fn out_of_range() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "offset and length together are out of range")
 }
 
-/// A view that may turn out to be empty.
+/// A view that may turn out to be empty, which matters where it can grow.
 trait Empty {
+    #[cfg(target_os = "linux")]
     fn is_empty(&self) -> bool;
     #[cfg(target_os = "linux")]
     fn make_empty(&mut self) -> io::Result<()>;
 }
 
 impl Empty for folio::MmapViewSync {
+    #[cfg(target_os = "linux")]
     fn is_empty(&self) -> bool {
         self.is_empty()
     }
@@ -390,6 +392,7 @@ impl Empty for folio::MmapViewSync {
 macro_rules! empty {
     ($($view:ty),*) => {
         $(impl Empty for $view {
+            #[cfg(target_os = "linux")]
             fn is_empty(&self) -> bool {
                 self.is_empty()
             }

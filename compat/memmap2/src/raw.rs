@@ -22,6 +22,7 @@ use std::io;
 /// ```
 pub struct MmapRaw {
     view: AnyView,
+    #[cfg_attr(not(unix), allow(dead_code, reason = "memmap2 locks on Unix only"))]
     locks: Locks,
 }
 

@@ -1,6 +1,6 @@
 //! The time of a program that maps files: `b3sum`, over one large file and over many small ones.
 
-use super::list::CLIENTS;
+use super::list::TIMED;
 use super::{With, folder};
 use crate::report;
 use crate::workspace::{cargo, execute};
@@ -13,7 +13,7 @@ use xshell::cmd;
 
 /// Builds it both ways and runs the two in turn, `rounds` times, on the same files.
 pub(super) fn run(rounds: usize) -> Result<()> {
-    let client = CLIENTS.iter().find(|client| client.name == "b3sum").context("b3sum is not on the list")?;
+    let client = TIMED;
     let mut programs = Vec::new();
     for with in [With::Memmap2, With::Ours] {
         let copy = client.prepare(with)?;
