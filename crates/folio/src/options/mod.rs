@@ -4,6 +4,7 @@ mod allocate;
 mod map;
 mod memory;
 
+#[cfg(unix)]
 pub(crate) use map::checked_len;
 
 use crate::Protection;
