@@ -30,8 +30,10 @@ use none as extras;
 mod seals;
 
 pub(crate) use extras::{leave_out_of_dumps, map_file_over, mseal, secret_file};
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+pub(crate) use none::memory_file;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(crate) use none::{check_sealable, memory_file, seal};
+pub(crate) use none::{check_sealable, seal};
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) use seals::{check_sealable, is_sealed, memory_file, seal};
 

@@ -2,14 +2,13 @@
 
 use super::lacks;
 use crate::sys::{File, FileRef, MapFlags};
-use std::ffi::CStr;
 use std::io;
 use std::ptr::NonNull;
 
 const NO_SEALS: &str = "this system has no memory that can be sealed";
 
-#[cfg_attr(not(unix), expect(dead_code, reason = "there are no descriptors to answer with"))]
-pub(crate) fn memory_file(_name: &CStr) -> io::Result<File> {
+#[cfg(unix)]
+pub(crate) fn memory_file(_name: &std::ffi::CStr) -> io::Result<File> {
     Err(lacks(NO_SEALS))
 }
 
