@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::fault::Fault;
 use crate::range;
 use crate::view::{Access, View};
 use std::io;
@@ -59,7 +60,7 @@ impl<A: Access> View<A> {
     /// view.
     pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().flush(self.start() + offset, len)?;
+        self.mapping().flush(self.start() + offset, len).map_err(|error| in_view(error, offset))?;
         self.nothing_lost(offset, len)
     }
 
@@ -102,7 +103,7 @@ impl<A: Access> View<A> {
     /// end of the view.
     pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().start_flush(self.start() + offset, len)?;
+        self.mapping().start_flush(self.start() + offset, len).map_err(|error| in_view(error, offset))?;
         self.nothing_lost(offset, len)
     }
 
@@ -116,7 +117,7 @@ impl<A: Access> View<A> {
     /// [`create_new`](View::create_new) and [`keep_file`](crate::MmapOptions::keep_file) give one that does.
     #[doc(alias = "fsync")]
     pub fn sync_all(&self) -> io::Result<()> {
-        self.mapping().sync_all()?;
+        self.mapping().sync_all(self.start(), self.len())?;
         self.nothing_lost(0, self.len())
     }
 
@@ -126,5 +127,13 @@ impl<A: Access> View<A> {
             Some(fault) if self.mapping().writes_file() => Err(io::Error::other(fault)),
             _ => Ok(()),
         }
+    }
+}
+
+/// The error of a flush that began at byte `offset` of the view: what is lost is counted from there on.
+fn in_view(error: io::Error, offset: usize) -> io::Error {
+    match Fault::of(&error) {
+        Some(fault) => io::Error::other(Fault { offset: offset + fault.offset }),
+        None => error,
     }
 }

@@ -272,6 +272,21 @@ impl Mapping {
     /// Unmaps, and says what the system said. On failure the mapping is as before; otherwise the only thing left to do with
     /// this value is to drop it.
     pub(crate) fn unmap(&mut self) -> io::Result<()> {
+        self.write_back()?;
+        self.release()
+    }
+
+    /// Where mappings are copies, hands the file what was written here, as it has to be before the copy is gone. Where they are
+    /// the file itself, nothing is left to do.
+    fn write_back(&self) -> io::Result<()> {
+        if !sys::COPIES || self.len == 0 || !self.writes_file() {
+            return Ok(());
+        }
+        sys::write_back(self.address_of(self.lead), self.len, self.file_at(self.lead))
+    }
+
+    /// What the system does to unmap.
+    fn release(&mut self) -> io::Result<()> {
         if self.mapped > 0 {
             // No handler may take a fault at these addresses for ours from here on.
             let watched = self.watch.take().is_some();
@@ -293,14 +308,15 @@ impl Mapping {
         self.shared_file && self.was_writable
     }
 
-    /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
-    /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
+    /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages if it is the system's pages that are
+    /// flushed; `None` when nothing written here can be waiting to reach a file. The error of an earlier failure, if there was
+    /// one.
     fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
         if !self.writes_file() || len == 0 {
             return Ok(None);
         }
         self.no_failure()?;
-        Ok(Some(self.pages_of(offset, len)))
+        Ok(Some(if sys::COPIES { (offset, len) } else { self.pages_of(offset, len) }))
     }
 
     /// The error of an earlier failure, if there was one.
@@ -327,7 +343,7 @@ impl Mapping {
         Some((sys::file_ref(file), self.file_offset + offset as u64))
     }
 
-    /// Writes `len` bytes at `offset` of the range (in the contents) and what else their pages hold to stable storage.
+    /// Writes `len` bytes at `offset` of the range (in the contents), and what else is flushed with them, to stable storage.
     pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
@@ -348,8 +364,9 @@ impl Mapping {
         }
     }
 
-    /// Writes the contents, and all of the kept file's metadata, to stable storage.
-    pub(crate) fn sync_all(&self) -> io::Result<()> {
+    /// Writes the contents, and all of the kept file's metadata, to stable storage. Where mappings are copies, what is written of
+    /// the contents is `len` bytes at `offset`, the caller's own: it may not look at those of others.
+    pub(crate) fn sync_all(&self, offset: usize, len: usize) -> io::Result<()> {
         if !self.writes_file() {
             return Ok(());
         }
@@ -362,7 +379,7 @@ impl Mapping {
                 "the mapping keeps no file (MmapOptions::keep_file); call sync_all of the file itself",
             ));
         };
-        self.flush(self.lead, self.len)?;
+        if sys::COPIES { self.flush(offset, len) } else { self.flush(self.lead, self.len) }?;
         self.flushes.run(|| self.remember(sys::sync_all(sys::file_ref(file))))?;
         self.no_failure()
     }
@@ -371,7 +388,9 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
-        let _ = self.unmap();
+        let _ = self.write_back();
+        // As above.
+        let _ = self.release();
     }
 }
 

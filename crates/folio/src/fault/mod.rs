@@ -39,17 +39,27 @@
 //!
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
+// Which of the ways is taken: the heap has one of its own, where mappings are ordinary memory.
+#[cfg(all(not(folio_heap), any(unix, windows)))]
 mod kernel;
 pub(crate) mod lent;
 mod stop;
-#[cfg(not(all(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_pointer_width = "64",
-    any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
-)))]
+#[cfg(all(
+    not(folio_heap),
+    any(unix, windows),
+    not(all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
+    )),
+))]
 #[path = "by_kernel.rs"]
 mod way;
+#[cfg(any(folio_heap, not(any(unix, windows))))]
+#[path = "heap.rs"]
+mod way;
 #[cfg(all(
+    not(folio_heap),
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
     any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
@@ -58,7 +68,7 @@ mod way;
 mod way;
 mod word;
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, unix, not(folio_heap)))]
 mod tests;
 
 pub(crate) use stop::Stop;
