@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{minimal, report, rules};
+use crate::{heap, minimal, report, rules};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -27,6 +27,10 @@ pub(crate) enum Step {
     Features,
     /// The library's tests as users run the library: optimized, overflow unchecked
     Release,
+    /// The tests over ordinary memory instead of maps, for which some are not
+    Heap,
+    /// What happens when threads meet, in many of the orders in which they can
+    Interleavings,
     /// The example that shows the library at work
     Tour,
     /// Types and lints on an Apple system
@@ -112,6 +116,8 @@ impl Step {
             Step::Release => {
                 execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests --examples"))
             }
+            Step::Heap => heap::tests(),
+            Step::Interleavings => heap::interleavings(),
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::CheckApple => foreign::lint("aarch64-apple-darwin", Scope::Everything),
             Step::CheckFreebsd => foreign::lint("x86_64-unknown-freebsd", Scope::Everything),

@@ -11,6 +11,7 @@
 mod ci;
 mod cross;
 mod foreign;
+mod heap;
 mod minimal;
 mod packages;
 mod report;

@@ -80,7 +80,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     /// Sums the `test result:` lines of `output`.
-    fn of(output: &str) -> Self {
+    pub(crate) fn of(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines() {
             let Some(rest) = line.strip_prefix("test result: ") else {

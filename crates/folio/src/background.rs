@@ -2,13 +2,12 @@
 //! something to do.
 
 use crate::mapping::Mapping;
+use crate::sync::{Arc, AtomicPtr, Condvar, Mutex, MutexGuard, PoisonError, thread};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// One range to flush, as [`Mapping::flush`] takes it.
 struct Job {
@@ -40,7 +39,7 @@ static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Called in a child made by `fork`.
-extern "C" fn forget() {
+pub(crate) extern "C" fn forget() {
     CURRENT.store(ptr::null_mut(), Ordering::Relaxed);
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

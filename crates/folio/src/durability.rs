@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::fault::Fault;
+use crate::mapping::Mapping;
 use crate::range;
 use crate::view::{Access, View};
 use std::io;
@@ -103,7 +104,7 @@ impl<A: Access> View<A> {
     /// end of the view.
     pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().start_flush(self.start() + offset, len).map_err(|error| in_view(error, offset))?;
+        Mapping::start_flush(self.mapping(), self.start() + offset, len).map_err(|error| in_view(error, offset))?;
         self.nothing_lost(offset, len)
     }
 

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::background;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// The flushes of one mapping.
 ///

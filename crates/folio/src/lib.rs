@@ -106,10 +106,13 @@ mod durability;
 mod error;
 pub mod fault;
 mod flushes;
+#[cfg(all(test, folio_shuttle))]
+mod interleavings;
 mod mapping;
 mod options;
 mod protection;
 mod range;
+mod sync;
 mod sys;
 mod view;
 

@@ -5,11 +5,12 @@ use crate::background;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
 use crate::range::pages_around;
+use crate::sync::Arc;
 use crate::sys;
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
 /// In ascending order of strength.
@@ -279,7 +280,7 @@ impl Mapping {
     /// Where mappings are copies, hands the file what was written here, as it has to be before the copy is gone. Where they are
     /// the file itself, nothing is left to do.
     fn write_back(&self) -> io::Result<()> {
-        if !sys::COPIES || self.len == 0 || !self.writes_file() {
+        if !sys::COPIES || self.mapped == 0 || !self.writes_file() {
             return Ok(());
         }
         sys::write_back(self.address_of(self.lead), self.len, self.file_at(self.lead))
@@ -353,14 +354,14 @@ impl Mapping {
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
-    pub(crate) fn start_flush(self: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
-        let Some((first, pages)) = self.to_flush(offset, len)? else {
+    pub(crate) fn start_flush(this: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
+        let Some((first, pages)) = this.to_flush(offset, len)? else {
             return Ok(());
         };
-        let file = self.file_at(first).filter(|_| self.file.as_ref().is_some_and(|(_, starts)| *starts));
-        match self.remember(sys::start_flush(self.address_of(first), pages, file))? {
+        let file = this.file_at(first).filter(|_| this.file.as_ref().is_some_and(|(_, starts)| *starts));
+        match this.remember(sys::start_flush(this.address_of(first), pages, file))? {
             sys::Started::Yes => Ok(()),
-            sys::Started::No => background::flush(self, offset, len),
+            sys::Started::No => background::flush(this, offset, len),
         }
     }
 

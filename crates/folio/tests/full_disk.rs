@@ -196,6 +196,7 @@ fn allocated_blocks_are_the_files_when_the_disk_is_full() {
 }
 
 /// A sparse file promises bytes that the disk does not have: writing one is a signal, or an error by checked access.
+#[cfg(not(folio_heap))] // whose holes are memory, until they are flushed
 #[test]
 fn a_hole_that_cannot_be_filled_is_a_fault() {
     const TEST: &str = "a_hole_that_cannot_be_filled_is_a_fault";
@@ -234,6 +235,7 @@ fn a_hole_that_cannot_be_filled_is_a_fault() {
 }
 
 /// The same on a disk, where a hole can be read without a block.
+#[cfg(not(folio_heap))] // as above
 #[test]
 fn a_hole_on_a_full_ext4_is_a_fault_when_it_is_written() {
     let Some((disk, path)) = disk_with_file("a_hole_on_a_full_ext4_is_a_fault_when_it_is_written", 2 * page_size())

@@ -80,6 +80,8 @@ pub(crate) use backend::{
 // The two ways to the bytes of a mapping that others may be using, or lose.
 #[cfg(all(not(folio_heap), any(unix, windows)))]
 pub(crate) use backend::{checked_read, checked_write};
+#[cfg(all(test, folio_shuttle))]
+pub(crate) use heap::trouble;
 #[cfg(any(folio_heap, not(any(unix, windows))))]
 pub(crate) use heap::{copy_in, copy_out};
 

@@ -5,12 +5,12 @@ use crate::background;
 use crate::error::not_unique;
 use crate::mapping::{Claim, Mapping};
 use crate::range;
+use crate::sync::Arc;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// Who else may touch the bytes of a view: the parameter of [`View`].
 ///

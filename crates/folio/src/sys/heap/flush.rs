@@ -20,6 +20,8 @@ const CHUNK: usize = 4096;
 /// Writes what has changed and makes it durable.
 pub(crate) fn flush(address: NonNull<u8>, len: usize, file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
     write_back(address, len, file)?;
+    #[cfg(all(test, folio_shuttle))]
+    super::trouble::flushing()?;
     file.map_or(Ok(()), |(file, _)| files::sync_data(file))
 }
 

@@ -18,6 +18,8 @@
 mod bytes;
 mod flush;
 mod maps;
+#[cfg(all(test, folio_shuttle))]
+pub(crate) mod trouble;
 
 // Files are the system's where there are some.
 #[cfg(not(any(unix, windows)))]
@@ -69,7 +71,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
 pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFlags) -> io::Result<NonNull<u8>> {
     check_access(file, flags)?;
     let mut map = Map::new(len)?;
-    let in_file = inspect(file)?.len.saturating_sub(offset);
+    let in_file = honest_len(file)?.saturating_sub(offset);
     let there = usize::try_from(in_file).map_or(len, |in_file| in_file.min(len));
     read_exact_at(file, &mut map.as_mut_slice()[..there], offset)?;
     if !is_private(flags) {
@@ -87,14 +89,19 @@ pub(crate) fn map_anonymous(len: usize, flags: &MapFlags) -> io::Result<NonNull<
     Ok(maps::add(Map::new(len)?))
 }
 
-/// Whether the file could be mapped if it had bytes. A file that claims to have none and has some is none that could be:
-/// files of `/proc` are so.
+/// Whether the file could be mapped if it had bytes.
 pub(crate) fn probe_mappable(file: FileRef<'_>, _page_size: usize, flags: &MapFlags) -> io::Result<()> {
     check_access(file, flags)?;
-    if inspect(file)?.len == 0 && files::read_at(file, &mut [0], 0)? > 0 {
-        return Err(not_as_long());
+    honest_len(file).map(drop)
+}
+
+/// The length of a file in bytes. One that claims to have none and has some is refused: files of `/proc` are so, and no
+/// system maps them.
+fn honest_len(file: FileRef<'_>) -> io::Result<u64> {
+    match inspect(file)?.len {
+        0 if files::read_at(file, &mut [0], 0)? > 0 => Err(not_as_long()),
+        len => Ok(len),
     }
-    Ok(())
 }
 
 /// Gives the memory back. What was written and not flushed is gone: [`write_back`] comes before this.
@@ -103,6 +110,8 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, _page_size: usize, flags: &MapFl
 ///
 /// `address` is a whole mapping made by this module, and nothing uses its memory any more.
 pub(crate) unsafe fn unmap(address: NonNull<u8>, _len: usize, _source: Source) -> io::Result<()> {
+    #[cfg(all(test, folio_shuttle))]
+    trouble::unmapping();
     maps::remove(address)
 }
 
