@@ -28,6 +28,7 @@ impl<A: Access> View<A> {
     /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
     /// | BSD, illumos | `msync(MS_SYNC)` |
     /// | Windows | `FlushViewOfFile`, again for up to half a second if others are writing the same pages, then `FlushFileBuffers` of the kept file, which writes its other bytes and its metadata too |
+    /// | WebAssembly, `--cfg folio_heap` | those bytes of the view that have changed are written to the file, then `File::sync_data` |
     ///
     /// # Errors
     ///
@@ -35,8 +36,9 @@ impl<A: Access> View<A> {
     /// is kept: every later flush of any view of this mapping gives the same error, until the file is mapped anew, and a flush
     /// that went well waits for those of the same mapping that are under way, which may have been told of its pages. (A failure
     /// that the program's own `File::sync_all` on the handle that was mapped has received is not reported again here.) An
-    /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
-    /// written to it since is in no file.
+    /// error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)), or, where
+    /// mappings are copies, if bytes have changed that lie behind the end that the file has now: what was written there is in no
+    /// file.
     ///
     /// # Examples
     ///
@@ -79,6 +81,7 @@ impl<A: Access> View<A> {
     /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
+    /// | WebAssembly, `--cfg folio_heap` | all that `flush` does, before this returns | (it always does) |
     ///
     /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. The thread is used
     /// too on file systems that are not known to keep their pages where `sync_file_range` looks (overlayfs, FUSE, network file
@@ -110,6 +113,11 @@ impl<A: Access> View<A> {
 
     /// Writes the entire mapping and all metadata of its file to stable storage, and returns when they are there. As for
     /// [`flush`](Self::flush), a mapping that writes to no file has nothing to write.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// Where mappings are copies (WebAssembly, `--cfg folio_heap`), of the mapping the bytes of this view are written: another may be
+    /// somebody's `&mut [u8]`.
     ///
     /// # Errors
     ///
