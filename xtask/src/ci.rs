@@ -114,7 +114,9 @@ impl Step {
             }
             Step::Features => execute(cmd!(shell, "{cargo} test --workspace --all-features")),
             Step::Release => {
-                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests --examples"))
+                // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
+                execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
+                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
             }
             Step::Heap => heap::tests(),
             Step::Interleavings => heap::interleavings(),

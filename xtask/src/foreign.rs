@@ -16,7 +16,7 @@ const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src",
 pub(crate) const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
 
 /// Builds a standard library for programs that are only looked at; one without unwinding exists for every target.
-const CHECK_STD: &str = "-Zbuild-std=std,panic_abort";
+pub(crate) const CHECK_STD: &str = "-Zbuild-std=std,panic_abort";
 
 /// Where programs for other platforms are built.
 pub(crate) fn build_dir() -> PathBuf {

@@ -23,6 +23,10 @@ impl Suite<'_> {
     ///
     /// If they cannot be built.
     pub(crate) fn build(&self) -> Result<()> {
+        if !self.parts.is_empty() {
+            // Tests run the examples, which cargo builds by itself only for the whole suite.
+            execute(self.cargo("build", &["--examples"]))?;
+        }
         execute(self.cargo_test(&["--no-run"]))
     }
 
@@ -49,11 +53,13 @@ impl Suite<'_> {
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> Cmd<'_> {
-        let Self { shell, target, parts } = *self;
+        self.cargo("test", self.parts).args(arguments)
+    }
+
+    fn cargo(&self, command: &str, parts: &[&str]) -> Cmd<'_> {
+        let Self { shell, target, .. } = *self;
         let cargo = cargo();
-        cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {target}")
-            .args(parts)
-            .args(arguments)
+        cmd!(shell, "{cargo} {command} --package folio --all-features {BUILD_STD} --target {target}").args(parts)
     }
 }
 

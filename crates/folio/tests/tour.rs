@@ -8,8 +8,6 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::str::from_utf8;
@@ -192,21 +190,53 @@ fn output_that_cannot_be_written_is_an_error_and_no_panic() {
     assert!(failure(&tour.run()).contains("No space left"));
 }
 
-/// Also by SIGKILL, against which no handler helps: the file has no name.
-#[test]
-fn an_interrupted_tour_leaves_nothing_behind() {
-    for (name, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
-        let mut tour = Tour::new().env("FOLIO_TOUR_MIB", "256");
-        let mut child = tour.command.stdout(Stdio::piped()).spawn().unwrap();
-        // The file is there when the first line is.
-        let mut line = String::new();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        output.read_line(&mut line).unwrap();
-        assert!(line.starts_with("folio tour: 256 MiB of its own"), "{line:?}");
+/// Looks into a running tour by `/proc`.
+#[cfg(target_os = "linux")]
+mod interrupted {
+    use super::Tour;
+    use std::fs;
+    use std::io::{ErrorKind, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    use std::thread;
+    use std::time::Duration;
 
-        let killed = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
-        assert!(killed.success());
-        assert_eq!(child.wait().unwrap().signal(), Some(number));
-        tour.assert_clean();
+    /// Also by SIGKILL, against which no handler helps: the file has no name.
+    #[test]
+    fn an_interrupted_tour_leaves_nothing_behind() {
+        for (name, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
+            let mut tour = Tour::new();
+            // Nobody reads, so the tour waits at its first line for good. It has made its file by then.
+            let (_reader, full) = full_stream();
+            let mut child = tour.command.stdout(OwnedFd::from(full)).spawn().unwrap();
+            let files = format!("/proc/{}/fd", child.id());
+            let is_of_tour =
+                |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|to| to.starts_with(tour.temp.path()));
+            while !fs::read_dir(&files).is_ok_and(|mut files| files.any(|file| file.is_ok_and(is_of_tour))) {
+                assert_eq!(child.try_wait().unwrap(), None, "the tour has ended before");
+                thread::sleep(Duration::from_millis(2));
+            }
+
+            let killed = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status().unwrap();
+            assert!(killed.success());
+            assert_eq!(child.wait().unwrap().signal(), Some(number));
+            tour.assert_clean();
+        }
+    }
+
+    /// A stream that takes no more before somebody has read from its other end, which is the first of the two.
+    fn full_stream() -> (UnixStream, UnixStream) {
+        let (reader, mut writer) = UnixStream::pair().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        let error = loop {
+            if let Err(error) = writer.write(&[b'-'; 512]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        writer.set_nonblocking(false).unwrap();
+        (reader, writer)
     }
 }
