@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{heap, minimal, report, rules};
+use crate::{heap, minimal, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -43,6 +43,8 @@ pub(crate) enum Step {
     CheckWasi,
     /// Types and lints on WebAssembly without one
     CheckWasm,
+    /// The tests that can run on WebAssembly with a system interface
+    Wasi,
     /// The oldest dependencies that the manifest allows
     Minimal,
     /// The package as users get it
@@ -126,6 +128,7 @@ impl Step {
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Everything),
             Step::CheckWasi => foreign::lint("wasm32-wasip1", Scope::Library),
             Step::CheckWasm => foreign::lint("wasm32-unknown-unknown", Scope::Library),
+            Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
         }

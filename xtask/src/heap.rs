@@ -12,10 +12,11 @@ fn configured(conditions: &[&str]) -> Result<Shell> {
     shell.set_var("RUSTFLAGS", flags.join(" "));
     // A folder for each set of flags, or everything would be built again and again.
     shell.set_var("CARGO_TARGET_DIR", target_dir().join(conditions.join("-")));
-    // Bytes are copied one by one there. Checks stay on.
-    shell.set_var("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
     Ok(shell)
 }
+
+/// Bytes are copied one by one there, which is slow without optimization. Checks stay on.
+const OPTIMIZED: &str = "profile.dev.package.folio.opt-level=1";
 
 /// Lints the library and its tests for the heap, and runs them. Documentation tests are left out: their examples are about
 /// the maps of a system.
@@ -27,7 +28,7 @@ pub(crate) fn tests() -> Result<()> {
     let shell = configured(&["folio_heap"])?;
     let cargo = cargo();
     execute(cmd!(shell, "{cargo} clippy --package folio --lib --tests --all-features -- -Dwarnings"))?;
-    run(cmd!(shell, "{cargo} test --package folio --all-features --lib --tests --no-fail-fast"))
+    run(cmd!(shell, "{cargo} test --config {OPTIMIZED} --package folio --all-features --lib --tests --no-fail-fast"))
 }
 
 /// Runs the tests of what happens when threads meet, under Shuttle. Among them are some that make a mistake and have to find
@@ -40,7 +41,7 @@ pub(crate) fn interleavings() -> Result<()> {
     let shell = configured(&["folio_heap", "folio_shuttle"])?;
     let cargo = cargo();
     execute(cmd!(shell, "{cargo} clippy --package folio --lib --tests --all-features -- -Dwarnings"))?;
-    run(cmd!(shell, "{cargo} test --package folio --lib interleavings::"))
+    run(cmd!(shell, "{cargo} test --config {OPTIMIZED} --package folio --lib interleavings::"))
 }
 
 /// Runs tests and prints how many there were.

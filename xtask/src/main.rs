@@ -19,6 +19,7 @@ mod rules;
 mod sanitize;
 mod skips;
 mod suite;
+mod wasi;
 mod workspace;
 
 use clap::{Parser, Subcommand};

@@ -255,6 +255,19 @@ fn a_failure_that_one_flush_is_told_is_known_to_those_beside_it() {
     });
 }
 
+/// What starts a flush does all of it here, and so may be told of the failure too.
+#[test]
+fn a_failure_that_a_started_flush_is_told_is_known_to_those_beside_it() {
+    let path = file(20);
+    explore(move || {
+        let (head, tail) = open(&path).split_at(10).unwrap();
+        trouble::fail_once(EIO);
+        let other = thread::spawn(move || tail.flush_async().unwrap_err());
+        let error = head.flush().unwrap_err();
+        assert_eq!((error.raw_os_error(), other.join().unwrap().raw_os_error()), (Some(EIO), Some(EIO)));
+    });
+}
+
 /// One of the two flushes is in the background: its failure is that of the next flush.
 #[test]
 fn a_failure_in_the_background_is_not_lost() {

@@ -359,8 +359,10 @@ impl Mapping {
             return Ok(());
         };
         let file = this.file_at(first).filter(|_| this.file.as_ref().is_some_and(|(_, starts)| *starts));
-        match this.remember(sys::start_flush(this.address_of(first), pages, file))? {
-            sys::Started::Yes => Ok(()),
+        let start = || this.remember(sys::start_flush(this.address_of(first), pages, file));
+        // Where mappings are copies it is a whole flush, which may be told what others lost.
+        match if sys::COPIES { this.flushes.run(start) } else { start() }? {
+            sys::Started::Yes => this.no_failure(),
             sys::Started::No => background::flush(this, offset, len),
         }
     }

@@ -1,9 +1,13 @@
 //! No room left: an error before anything is mapped, or a fault that checked access survives; never half of a file.
 #![cfg(target_os = "linux")]
 
-use folio::{Fault, MmapOptions, MmapViewSync, Protection, page_size};
+#[cfg(not(folio_heap))]
+use folio::Fault;
+use folio::{MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+#[cfg(not(folio_heap))]
+use std::io::Write;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 

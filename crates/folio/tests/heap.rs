@@ -186,9 +186,10 @@ fn what_takes_a_system_is_unsupported() {
     map[0] = 1;
     assert_eq!(options.map_if_safe(&file).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(MmapOptions::new().len(10).huge(None).map_anon().unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut zero_fill = MmapOptions::new();
     // SAFETY: nothing is mapped.
-    let zero_fill = unsafe { MmapOptions::new().zero_fill_on_fault() }.map_view(&file, Protection::Read);
-    assert_eq!(zero_fill.unwrap_err().kind(), ErrorKind::Unsupported);
+    unsafe { zero_fill.zero_fill_on_fault() };
+    assert_eq!(zero_fill.map_view(&file, Protection::Read).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(fault::install().unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(!fault::is_installed());
     fault::prepare_thread().unwrap();

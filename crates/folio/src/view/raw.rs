@@ -100,7 +100,7 @@ pub struct View<A: Access> {
 // thread may do with them [V2][V3] another may.
 unsafe impl<A: Access> Send for View<A> {}
 // SAFETY: `&View` reads addresses and, through checked copies, bytes. On `Shared` views it also writes bytes, by copies that
-// are outside of Rust's memory model and allow races; on the others writing takes `&mut`.
+// allow races, for they are outside of Rust's memory model or made of atomics; on the others writing takes `&mut`.
 unsafe impl<A: Access> Sync for View<A> {}
 
 const _: () = {
