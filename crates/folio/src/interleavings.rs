@@ -21,7 +21,7 @@ use std::{env, fs};
 use tempfile::{NamedTempFile, TempPath};
 
 /// Orders tried of each test, for each way of choosing them.
-const RUNS: usize = 3000;
+const RUNS: usize = 1000;
 
 /// An input/output error of a disk.
 const EIO: i32 = 5;

@@ -198,6 +198,10 @@ fn offsets_above_four_gib_show_the_right_bytes() {
     file.write_all(b"right bytes").unwrap();
     let view = MmapOptions::new().offset(base + 100).len(11).map_view(&file, Protection::Read).unwrap();
     assert_shows(&view, b"right bytes");
+    if cfg!(folio_heap) {
+        // The other half would read all of it in.
+        return;
+    }
     match MmapViewSync::open(&file, Protection::Read) {
         Ok(view) => assert_eq!(view.len() as u64, base + 1000),
         Err(error) => {
