@@ -286,6 +286,7 @@ fn a_file_system_without_fallocate_gets_zeros() {
     assert_eq!(file_len, len as u64);
     assert!(blocks >= len as u64 && bytes == vec![0; len]);
     view.write_all_at(b"bytes", len - 5).unwrap();
+    view.flush().unwrap();
 
     // Longer, from inside, from the end and from behind it, where what lies between gets zeros too.
     for (offset, more) in [(len - 10, 20), (len + 10, page), (len + 10 * page, page)] {

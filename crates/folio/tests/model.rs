@@ -602,7 +602,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => pair().prop_map(|(start, end)| Op::SliceRef(start, end)),
         2 => Just(Op::Freeze),
         2 => Just(Op::MakeReadOnly),
-        1 => Just(Op::MakeExec),
+        EXECUTABLE => Just(Op::MakeExec),
         4 => Just(Op::MakeMut),
         2 => Just(Op::IntoViewSync),
         2 => Just(Op::AssumeImmutable),
@@ -637,6 +637,9 @@ enum Source {
     MapCopyReadOnly,
 }
 
+/// How often something is made executable, which ordinary memory cannot be.
+const EXECUTABLE: u32 = if cfg!(folio_heap) { 0 } else { 1 };
+
 fn source() -> impl Strategy<Value = Source> {
     use Source::{Map, MapCopy, MapCopyReadOnly, MapExec, MapMut, Open};
     prop_oneof![
@@ -644,7 +647,7 @@ fn source() -> impl Strategy<Value = Source> {
         1 => Just(Open(Protection::Read)),
         1 => Just(Open(Protection::ReadCopy)),
         1 => Just(Map),
-        1 => Just(MapExec),
+        EXECUTABLE => Just(MapExec),
         4 => Just(MapMut),
         2 => Just(MapCopy),
         2 => Just(MapCopyReadOnly),
@@ -685,7 +688,7 @@ fn model_of_file(path: &Path, source: Source, offset: usize, bytes: Vec<u8>) -> 
     Model::new(first, bytes, kind, claim, writable, writable == Protection::ReadCopy)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
@@ -717,7 +720,7 @@ proptest! {
             expected[offset..offset + len].copy_from_slice(&bytes);
         }
         prop_assert!(fs::read(&path).unwrap() == expected, "the file is not what the twin says");
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(folio_heap)))]
         prop_assert_eq!(maps::of_file(&path), []);
     }
 
