@@ -602,7 +602,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => pair().prop_map(|(start, end)| Op::SliceRef(start, end)),
         2 => Just(Op::Freeze),
         2 => Just(Op::MakeReadOnly),
-        EXECUTABLE => Just(Op::MakeExec),
+        // Ordinary memory cannot be executed.
+        1 => Just(if cfg!(folio_heap) { Op::MakeReadOnly } else { Op::MakeExec }),
         4 => Just(Op::MakeMut),
         2 => Just(Op::IntoViewSync),
         2 => Just(Op::AssumeImmutable),
@@ -637,9 +638,6 @@ enum Source {
     MapCopyReadOnly,
 }
 
-/// How often something is made executable, which ordinary memory cannot be.
-const EXECUTABLE: u32 = if cfg!(folio_heap) { 0 } else { 1 };
-
 fn source() -> impl Strategy<Value = Source> {
     use Source::{Map, MapCopy, MapCopyReadOnly, MapExec, MapMut, Open};
     prop_oneof![
@@ -647,7 +645,7 @@ fn source() -> impl Strategy<Value = Source> {
         1 => Just(Open(Protection::Read)),
         1 => Just(Open(Protection::ReadCopy)),
         1 => Just(Map),
-        EXECUTABLE => Just(MapExec),
+        1 => Just(if cfg!(folio_heap) { Map } else { MapExec }),
         4 => Just(MapMut),
         2 => Just(MapCopy),
         2 => Just(MapCopyReadOnly),
