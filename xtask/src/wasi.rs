@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
         execute(cmd!(shell, "python3 -m venv {folder}"))?;
         execute(cmd!(shell, "{pip} install --quiet wasmtime"))?;
     }
-    let script = root().join("xtask/shims/wasmtime.py");
+    let script = root().join("xtask/shims/run_wasi.py");
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_RUNNER", format!("{} {}", python.display(), script.display()));
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_LINKER", "wasm-ld-22");
     shell.set_var("RUSTFLAGS", FLAGS);

@@ -187,7 +187,7 @@ fn what_takes_a_system_is_unsupported() {
     assert_eq!(options.map_if_safe(&file).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(MmapOptions::new().len(10).huge(None).map_anon().unwrap_err().kind(), ErrorKind::Unsupported);
     let mut zero_fill = MmapOptions::new();
-    // SAFETY: nothing is mapped.
+    // SAFETY: the call is refused, so no slice shows a byte that could become zero.
     unsafe { zero_fill.zero_fill_on_fault() };
     assert_eq!(zero_fill.map_view(&file, Protection::Read).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(fault::install().unwrap_err().kind(), ErrorKind::Unsupported);
@@ -228,7 +228,7 @@ fn a_map_that_becomes_writable_writes_back() {
     assert_eq!(changes(&data.bytes()), [(0, 1)]);
     // A file that was opened for reading does not become writable so.
     let view = MmapViewSync::open_path(Path::new(&data.0), Protection::Read).unwrap();
-    // SAFETY: as above.
+    // SAFETY: nobody else has the file, as above.
     let failed = unsafe { view.assume_exclusive() }.unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
 }

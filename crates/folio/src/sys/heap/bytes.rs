@@ -33,7 +33,7 @@ pub(crate) unsafe fn copy_in(to: *mut u8, from: *const u8, len: usize) {
     for at in 0..len {
         // SAFETY: `at < len`, so this is one of the bytes that may be read (caller).
         let byte = unsafe { from.wrapping_add(at).read() };
-        // SAFETY: as in `copy_out`.
+        // SAFETY: the byte lies in memory that can be written, and stays so meanwhile; nobody has a reference to it (caller).
         let place = unsafe { AtomicU8::from_ptr(to.wrapping_add(at)) };
         place.store(byte, Ordering::Relaxed);
     }
