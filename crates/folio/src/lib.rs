@@ -93,7 +93,9 @@
 //! # Platforms
 //!
 //! Linux and Android, macOS and its relatives, the BSDs and illumos, and Windows (10 and later) have a backend of their own.
-//! On a platform without one everything compiles, and mapping gives [`Unsupported`](std::io::ErrorKind::Unsupported).
+//! On a platform without one, WebAssembly for one, a mapping is a copy of the file in ordinary memory: a flush writes back what
+//! has changed, and so does the end of the mapping. `--cfg folio_heap` in `RUSTFLAGS` has that on any platform. What it
+//! cannot do is listed in the repository's `PLATFORM.md`.
 //!
 //! # Features
 //!
@@ -114,11 +116,14 @@ mod durability;
 mod error;
 pub mod fault;
 mod flushes;
+#[cfg(all(test, folio_shuttle))]
+mod interleavings;
 mod mapping;
 mod options;
 mod paging;
 mod protection;
 mod range;
+mod sync;
 mod sys;
 mod view;
 
