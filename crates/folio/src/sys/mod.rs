@@ -79,7 +79,7 @@ use windows as backend;
 #[cfg(any(folio_heap, not(any(unix, windows))))]
 mod heap;
 #[cfg(any(folio_heap, not(any(unix, windows))))]
-mod no_paging;
+pub(crate) mod no_paging;
 #[cfg(any(folio_heap, not(any(unix, windows))))]
 mod unsupported;
 #[cfg(any(folio_heap, not(any(unix, windows))))]
