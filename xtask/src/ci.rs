@@ -113,7 +113,8 @@ impl Step {
             }
             Step::Docs => {
                 shell.set_var("RUSTDOCFLAGS", "-Dwarnings");
-                execute(cmd!(shell, "{cargo} doc --package folio --no-deps --all-features"))
+                let stand_ins = compat::STAND_INS.iter().flat_map(|crate_| ["--package".to_owned(), crate_.spec()]);
+                execute(cmd!(shell, "{cargo} doc --package folio --no-deps --all-features").args(stand_ins))
             }
             Step::DocsPrivate => {
                 // The marks of invariants stand in brackets and look like links.

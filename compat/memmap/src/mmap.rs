@@ -120,7 +120,8 @@ impl Mmap {
         if len == 0 {
             return Err(empty());
         }
-        let private = prot == Protection::ReadCopy;
+        // Windows has no children to share memory with.
+        let private = prot == Protection::ReadCopy || cfg!(windows);
         let mut view = if private { how.map_anon()?.into_view_sync() } else { how.map_anon_shared()? };
         if !prot.write() {
             view.set_protection(prot.folio())?;

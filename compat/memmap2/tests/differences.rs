@@ -10,6 +10,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+#[path = "../../../crates/folio/tests/support/hugepages.rs"]
+mod hugepages;
+
 fn file(len: usize) -> File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&vec![7; len]).unwrap();
@@ -50,29 +53,16 @@ fn advice_stays_inside_the_map() {
 /// `munmap` of a length that is no multiple of the huge page fails, and memmap2 ignores that.
 #[test]
 fn huge_pages_are_given_back() {
-    let pool = "/proc/sys/vm/nr_hugepages";
-    let (before, size) = (number("HugePages_Total"), number("Hugepagesize") * 1024);
-    if fs::write(pool, (before + 1).to_string()).is_err() || number("HugePages_Free") == 0 {
-        println!("skipped: huge_pages_are_given_back: the kernel gives no huge page");
-        return;
-    }
-    let free = number("HugePages_Free");
-    let mut map = MmapOptions::new().huge(None).len(size - 5).map_anon().unwrap();
+    let _pool = match hugepages::Pool::set(1) {
+        Ok(pool) => pool,
+        Err(reason) => return println!("skipped: huge_pages_are_given_back: {reason}"),
+    };
+    let len = hugepages::count("Hugepagesize") * 1024 - 5;
+    let mut map = MmapOptions::new().huge(None).len(len).map_anon().unwrap();
     map.fill(7);
-    assert_eq!(map.len(), size - 5);
-    let address = format!("{:x}-", map.as_ptr().addr());
-    let mapped = |maps: String| maps.lines().any(|line| line.starts_with(&address));
-    assert!(mapped(fs::read_to_string("/proc/self/maps").unwrap()));
+    assert_eq!((map.len(), hugepages::count("HugePages_Free")), (len, 0));
     drop(map);
-    assert!(!mapped(fs::read_to_string("/proc/self/maps").unwrap()));
-    assert!(number("HugePages_Free") >= free.min(1));
-    fs::write(pool, before.to_string()).unwrap();
-}
-
-fn number(name: &str) -> usize {
-    let text = fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
+    assert_eq!(hugepages::count("HugePages_Free"), 1);
 }
 
 /// How many pages of a file are dirty, not on their way to the disk (cachestat, Linux 6.5).

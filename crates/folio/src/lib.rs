@@ -80,7 +80,8 @@
 //!
 //! 1. **Checked access** is safe, whatever happens to the file. A closure can be lent a slice that survives the same
 //!    ([`with_slice`](View::with_slice)); that nobody writes meanwhile is for the caller to say.
-//! 2. **Slices of private memory, of sealed files** are safe: nobody else can touch them.
+//! 2. **Slices of private memory, of sealed files** are safe: nobody else can touch them. [`seal`](View::seal) makes such a file,
+//!    and [`map_if_safe`](MmapOptions::map_if_safe) asks the system whether one is (see [`shm`]).
 //! 3. **Slices of other files** are `unsafe` to get. Even where the promise holds, touching a page that is lost ends the
 //!    process by a signal (`SIGBUS`), and a page of a hard-mounted network share that is gone waits in the kernel.
 //!
@@ -123,6 +124,9 @@ mod options;
 mod paging;
 mod protection;
 mod range;
+#[cfg(unix)]
+#[cfg_attr(docsrs, doc(cfg(unix)))]
+pub mod shm;
 mod sync;
 mod sys;
 mod view;

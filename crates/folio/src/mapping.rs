@@ -1,6 +1,7 @@
 //! The owner of one address range: what every view of it shares, and the only place that unmaps.
 
 mod remap;
+mod seal;
 
 use crate::Protection;
 use crate::background;
@@ -30,12 +31,15 @@ pub enum Claim {
 
 /// One address range, mapped as long as this value lives.
 pub(crate) struct Mapping {
-    /// **[M1]** `base .. base + mapped` was returned by the backend's mapping call and stays mapped at this place until
-    /// this value is dropped, unmapped or remapped, the last two through `&mut self`; nothing else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an
-    /// address that is not null and a multiple of the page size.
+    /// **[M1]** `base .. base + mapped`, with `guard` bytes on either side, was returned by the backend's mapping call and
+    /// stays mapped at this place until this value is dropped, unmapped or remapped, the last two through `&mut self`; nothing
+    /// else unmaps it. Where `mapped` is 0 nothing is mapped, and `base` is an address that is not null and a multiple of the
+    /// page size.
     base: NonNull<u8>,
     /// See [M1]: bytes, a multiple of `page_size`.
     mapped: usize,
+    /// See [M1]: bytes of a guard, which nobody can reach; 0 without guards.
+    guard: usize,
     /// The call that made the range.
     source: sys::Source,
     /// The contents are `lead .. lead + len` of the range, and lie inside it: **[M3]** `lead + len <= mapped`, or
@@ -59,6 +63,10 @@ pub(crate) struct Mapping {
     shared_file: bool,
     /// Whether it could be written at any time until now: if not, there is nothing to flush.
     was_writable: bool,
+    /// Whether core dumps leave it out.
+    no_core_dump: bool,
+    /// Whether it has been made final: the system will not unmap it.
+    msealed: bool,
     /// The file, where the mapping keeps it, and whether it can be used to start a flush.
     file: Option<(sys::File, bool)>,
     /// The offset in the file that `base` shows; of a mapping of no bytes, the one that its contents would have.
@@ -128,6 +136,7 @@ impl Mapping {
         Mapping {
             base,
             mapped,
+            guard: 0,
             source: parts.source,
             lead: parts.lead,
             len: parts.len,
@@ -139,6 +148,8 @@ impl Mapping {
             shared_since: AtomicBool::new(false),
             shared_file: parts.shared_file,
             was_writable: parts.protection.write(),
+            no_core_dump: false,
+            msealed: false,
             file: None,
             file_offset: parts.file_offset,
             zero_fill: false,
@@ -165,6 +176,44 @@ impl Mapping {
             self.flushes = Flushes::of_file(id)?;
         }
         Ok(self)
+    }
+
+    /// Makes guards, which nobody can reach, of the first and the last page of a new range; the contents lie between them.
+    pub(crate) fn guarded(mut self) -> io::Result<Mapping> {
+        let guard = self.page_size;
+        if self.mapped > 0 {
+            debug_assert!(self.lead >= guard && self.lead + self.len <= self.mapped - guard);
+            // SAFETY: the first page of the range [M1]. Nobody uses it: this value is the caller's alone, and its contents
+            // do not reach into that page (caller).
+            unsafe { sys::forbid(self.base, guard) }?;
+            // SAFETY: the range has three pages at least.
+            let last = unsafe { self.base.add(self.mapped - guard) };
+            // SAFETY: as for the first page.
+            unsafe { sys::forbid(last, guard) }?;
+            // SAFETY: inside the range, as above.
+            self.base = unsafe { self.base.add(guard) };
+            self.lead -= guard;
+            self.mapped -= 2 * guard;
+            self.guard = guard;
+        }
+        Ok(self)
+    }
+
+    /// Has core dumps leave the mapping out.
+    pub(crate) fn left_out_of_dumps(mut self) -> io::Result<Mapping> {
+        self.leave_out_of_dumps()?;
+        self.no_core_dump = true;
+        Ok(self)
+    }
+
+    fn leave_out_of_dumps(&self) -> io::Result<()> {
+        if self.mapped > 0 { sys::extras::leave_out_of_dumps(self.base, self.mapped) } else { Ok(()) }
+    }
+
+    /// Address and length of the range with its guards: what the backend mapped [M1].
+    fn with_guards(&self) -> (NonNull<u8>, usize) {
+        // SAFETY: the guard lies before the base, in the same mapping [M1].
+        (unsafe { self.base.sub(self.guard) }, self.mapped + 2 * self.guard)
     }
 
     /// Address and length of the contents.
@@ -201,9 +250,10 @@ impl Mapping {
         if let Some(lent) = self.lent.get() {
             return Ok(Some(lent));
         }
-        // Private huge pages cannot be set aside (mremap(2) of Linux refuses both ways for them).
+        // Private huge pages cannot be set aside (mremap(2) of Linux refuses both ways for them), and pages that are final not
+        // either.
         let huge = self.page_size > sys::page_size();
-        if self.mapped == 0 || (self.private && huge) || !lent::prepare()? {
+        if self.mapped == 0 || (self.private && huge) || self.msealed || !lent::prepare()? {
             return Ok(None);
         }
         let aside = if self.private { Aside::Moved } else { Aside::Doubled };
@@ -385,12 +435,19 @@ impl Mapping {
 
     /// What the system does to unmap.
     fn release(&mut self) -> io::Result<()> {
+        if self.msealed {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "the mapping is final (mseal): it stays as long as the process lives",
+            ));
+        }
         if self.mapped > 0 {
             // No handler may take a fault at these addresses for ours from here on.
             let watched = self.watch.take().is_some();
+            let (base, len) = self.with_guards();
             // SAFETY: the range is exactly what the backend mapped [M1] from this source, and with this value the last view
             // goes: nobody is left who could use it.
-            let result = unsafe { sys::unmap(self.base, self.mapped, self.source) };
+            let result = unsafe { sys::unmap(base, len, self.source) };
             match result {
                 Ok(()) => self.mapped = 0,
                 Err(_) if watched => self.watch(),
@@ -471,7 +528,7 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
         let _ = self.write_back();
-        // As above.
+        // As above. What has been made final stays, for nothing takes it away.
         let _ = self.release();
     }
 }

@@ -185,6 +185,33 @@ fn an_earlier_handler_has_the_mask_that_the_kernel_would_give_it() {
     .well();
 }
 
+/// A handler of the old kind, which the system resets at each signal and which installs itself again.
+extern "C" fn install_again(signal: libc::c_int) {
+    action::CALLS.fetch_add(1, SeqCst);
+    // SAFETY: a handler with one argument.
+    unsafe { libc::signal(signal, install_again as *const () as usize) };
+}
+
+/// Such a handler took our place at its first signal.
+#[test]
+fn a_handler_that_installs_itself_again_does_not_take_our_place() {
+    child::run("a_handler_that_installs_itself_again_does_not_take_our_place", || {
+        for flags in [0, libc::SA_RESETHAND] {
+            action::CALLS.store(0, SeqCst);
+            action::install(libc::SIGBUS, install_again as *const () as usize, flags, &[]);
+            fault::install().unwrap();
+            let (view, _file) = lost::view();
+            for calls in 1..5 {
+                action::raise(libc::SIGBUS);
+                assert_eq!(action::CALLS.load(SeqCst), calls);
+                assert!(fault::is_installed());
+                lost::assert_recovers(&view);
+            }
+        }
+    })
+    .well();
+}
+
 /// Reads from a pipe in which there is nothing, while signals are sent to the thread, and answers what came of it. A byte is
 /// written when `calls` of them have been handled.
 fn read_between_signals(signal: i32, calls: usize) -> io::Result<usize> {
@@ -284,14 +311,13 @@ fn a_child_forked_inside_a_closure_goes_on_by_itself() {
         // In the child of a fork the closure is left too.
         file.set_len(page as u64).unwrap();
         let parent = std::process::id();
-        // SAFETY: nobody writes the file.
-        let result = unsafe {
-            view.with_slice(|bytes| {
-                let ended = libc::fork();
-                assert_eq!(action::touch(&raw const bytes[page]), 0);
-                ended
-            })
+        let fork_and_touch = |bytes: &[u8]| {
+            // SAFETY: the child goes on as the one thread that this process has.
+            assert_ne!(unsafe { libc::fork() }, -1);
+            action::touch(&raw const bytes[page])
         };
+        // SAFETY: nobody writes the file.
+        let result = unsafe { view.with_slice(fork_and_touch) };
         assert_eq!(Fault::of(&result.unwrap_err()).map(|fault| fault.offset), Some(page));
         lost::assert_recovers(&view);
         file.set_len(2 * page as u64).unwrap();

@@ -3,7 +3,6 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use folio::{Fault, MmapViewSync, Protection};
-use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
@@ -30,7 +29,13 @@ fn a_store_is_made_once_although_a_page_of_the_mapping_was_lost_before() {
     let (taken, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
-            while !done.load(SeqCst) {
+            for turn in 1_u64.. {
+                if done.load(SeqCst) {
+                    break;
+                }
+                if turn % 1000 == 0 {
+                    thread::yield_now();
+                }
                 let number: u64 = others.load_acquire(0).unwrap();
                 if number != 0 && others.compare_exchange(0, number, 0).unwrap() == number {
                     taken.fetch_add(1, SeqCst);
@@ -44,7 +49,7 @@ fn a_store_is_made_once_although_a_page_of_the_mapping_was_lost_before() {
                 _ => view.write_all_at(&(number as u64).to_ne_bytes(), 0).unwrap(),
             }
             while taken.load(SeqCst) < number {
-                spin_loop();
+                thread::yield_now();
             }
         }
         done.store(true, SeqCst);

@@ -204,13 +204,13 @@ struct Ended {
 impl Ended {
     fn of(command: &mut Command, what: &str) -> Ended {
         let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: the closure makes one system call, which only reads the structure.
-        unsafe {
-            command.pre_exec(move || {
-                libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
-                Ok(())
-            });
-        }
+        let no_core_file = move || {
+            // SAFETY: only reads the structure.
+            unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
+            Ok(())
+        };
+        // SAFETY: the closure makes one system call.
+        unsafe { command.pre_exec(no_core_file) };
         Ended { what: what.to_owned(), output: command.output().unwrap_or_else(|error| panic!("{what}: {error}")) }
     }
 

@@ -383,3 +383,13 @@ fn an_assumed_view_can_be_remapped_too() {
     unsafe { map.remap(20).unwrap() };
     assert_eq!(map[..], pattern(0, 20));
 }
+
+/// The guard behind the memory is where it would have to grow.
+#[test]
+fn memory_between_guards_keeps_its_pages() {
+    let mut view = MmapOptions::new().len(page_size()).guard_pages().map_anon().unwrap().into_view_sync();
+    let error = view.remap(2 * page_size()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    view.store(page_size() - 1, 7_u8).unwrap();
+    assert_eq!(view.len(), page_size());
+}

@@ -85,7 +85,7 @@ fn torture(time: Duration, kernel_copies: bool) {
             .iter()
             .zip(1..)
             .map(|(own, seed)| {
-                // SAFETY: the other one is not used.
+                // SAFETY: the caller of this keeps the other one, and uses it when the threads have ended.
                 let own = own.each_ref().map(|piece| Piece { view: unsafe { piece.view.clone() }, ..*piece });
                 let common = common.each_ref().map(share);
                 scope.spawn(move || {
@@ -131,7 +131,7 @@ fn every_page_shows_the_file(view: &MmapViewSync, file: &File) {
     for at in (0..LEN).step_by(folio::page_size()) {
         assert_eq!(view.load::<u8>(at).unwrap(), has[at], "byte {at}");
     }
-    // SAFETY: nobody writes.
+    // SAFETY: the other view of these bytes is not used before the threads have ended, so nobody shares them.
     assert!(unsafe { view.with_slice(|bytes| bytes == has) }.unwrap(), "with_slice shows what the file has");
 }
 

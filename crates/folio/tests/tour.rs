@@ -1,17 +1,16 @@
 //! The tour as a user meets it: its output, its exit code, and what it leaves behind.
-//!
-//! It runs the example that cargo has built along with this test. Cargo does so when it builds all tests; before
-//! `cargo test --test tour` alone, run `cargo build --example tour`.
 
 // The tour cuts a mapped file short, which nothing on the heap notices.
 #![cfg(all(unix, not(folio_heap)))]
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::str::from_utf8;
 use tempfile::TempDir;
+
+#[path = "support/example.rs"]
+mod example;
 
 /// One run of the tour, with a temporary folder of its own.
 struct Tour {
@@ -22,7 +21,7 @@ struct Tour {
 impl Tour {
     fn new() -> Tour {
         let temp = tempfile::tempdir().unwrap();
-        let mut command = Command::new(binary());
+        let mut command = Command::new(example::binary("tour"));
         command
             .env("TMPDIR", temp.path())
             .env("FOLIO_TOUR_MIB", "1")
@@ -51,14 +50,6 @@ impl Tour {
     fn assert_clean(&self) {
         assert_eq!(fs::read_dir(self.temp.path()).unwrap().count(), 0, "something is left in the temporary folder");
     }
-}
-
-/// The example lies in `examples`, beside the folder `deps` of this test.
-fn binary() -> PathBuf {
-    let test = env::current_exe().unwrap();
-    let binary = test.ancestors().nth(2).unwrap().join("examples").join("tour");
-    assert!(binary.exists(), "{} is missing: run `cargo build --example tour`", binary.display());
-    binary
 }
 
 /// The run went well and said nothing on standard error. Its output.

@@ -5,8 +5,8 @@
 //! Each test says what must hold, and the checker runs it in every order of events (within a bound on preemptions) and
 //! with every value that the memory model lets a load see.
 //!
-//! Nothing is here unless `--cfg folio_loom` is given to the compiler. `cargo xtask ci model` does that; it also removes
-//! one after the other the fences and orderings that the source cannot do without, in copies, and makes sure that each is missed.
+//! Nothing is here unless `--cfg folio_loom` is given to the compiler. `cargo xtask ci model` does that; it also puts mistakes into
+//! copies of the source, and makes sure that each is found.
 
 #![cfg(all(test, folio_loom))]
 

@@ -113,6 +113,19 @@ fn checked_loads_beside_a_closure() {
     });
 }
 
+/// From the first exchange on, an access compares the turns of its pages.
+#[test]
+fn a_checked_load_of_a_page_that_was_lost_before() {
+    explore(3, || {
+        let world = World::new(1, true);
+        closure(&world, 0);
+        let other = spawn(&world, |world| closure(world, 0));
+        assert_ne!(world.load(0), Some(ZEROS), "zeros were taken for data");
+        join([other]);
+        world.assert_in_order();
+    });
+}
+
 #[test]
 fn checked_loads_beside_two_closures() {
     explore(2, || {

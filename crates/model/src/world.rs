@@ -55,7 +55,7 @@ pub(crate) struct Model {
 
 // SAFETY: the address in the extent is only compared.
 unsafe impl Send for Model {}
-// SAFETY: as above.
+// SAFETY: as for `Send`: the address is only compared.
 unsafe impl Sync for Model {}
 
 impl Exchange for Model {

@@ -14,9 +14,11 @@ pub struct Short(NonZeroUsize);
 
 impl Short {
     /// Nothing was tried: the thread has not been prepared, or the kernel has to do it.
+    #[allow(dead_code, reason = "nothing falls short where mappings are ordinary memory")]
     pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
 
     /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.
+    #[allow(dead_code, reason = "routines alone get so far")]
     #[inline]
     pub(crate) fn or<T>(value: T, left: usize) -> Result<T, Short> {
         match NonZeroUsize::new(left) {
@@ -26,6 +28,7 @@ impl Short {
     }
 
     /// How many bytes of a copy are left to do.
+    #[allow(dead_code, reason = "routines alone get so far")]
     pub(crate) fn left(self) -> usize {
         self.0.get()
     }

@@ -23,7 +23,10 @@ impl Mapping {
         let (old, new) = ((self.lead + self.len, self.mapped), (self.lead + len, mapped));
         if mapped != self.mapped {
             self.nothing_set_aside()?;
-            if mapped > self.mapped && self.source == Source::Memory && !self.private {
+            if self.guard > 0 {
+                return Err(unsupported("memory between guard pages cannot change its length"));
+            }
+            if mapped > self.mapped && !self.private && !self.shared_file {
                 // The memory behind it has the length that it was made with; pages beyond could not be reached.
                 return Err(unsupported("memory that is shared with children cannot grow"));
             }
@@ -92,11 +95,20 @@ impl Mapping {
             stack: false,
             huge: huge.then(|| u8::try_from(self.page_size.trailing_zeros()).ok()),
         };
-        match &self.file {
-            _ if self.source == Source::Memory => sys::map_anonymous(mapped, &flags),
-            Some((file, _)) => sys::map_file(sys::file_ref(file), self.file_offset, mapped, &flags),
-            None => Err(unsupported("the mapping keeps no file to map anew (MmapOptions::keep_file)")),
+        let base = match &self.file {
+            _ if self.source == Source::Memory => sys::map_anonymous(mapped, &flags)?,
+            Some((file, _)) => sys::map_file(sys::file_ref(file), self.file_offset, mapped, &flags)?,
+            None => return Err(unsupported("the mapping keeps no file to map anew (MmapOptions::keep_file)")),
+        };
+        if self.no_core_dump {
+            if let Err(error) = sys::extras::leave_out_of_dumps(base, mapped) {
+                // SAFETY: mapped above with this length, from this source, and nobody has its address. What failed first is
+                // what is reported.
+                let _ = unsafe { sys::unmap(base, mapped, self.source) };
+                return Err(error);
+            }
         }
+        Ok(base)
     }
 
     /// Refuses what reaches past the offsets that files can have.

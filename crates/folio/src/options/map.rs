@@ -2,11 +2,11 @@
 
 use super::MmapOptions;
 use super::allocate::Allocation;
+use crate::Protection;
 use crate::error::invalid_input;
 use crate::mapping::{Claim, Mapping, Parts};
 use crate::range::round_up;
 use crate::sys::{self, FileKind, MapFlags, Source};
-use crate::{Advice, Protection};
 use std::io;
 
 impl MmapOptions {
@@ -35,6 +35,9 @@ impl MmapOptions {
         claim: Claim,
         finish: impl FnOnce(Mapping) -> io::Result<Mapping>,
     ) -> io::Result<Mapping> {
+        if self.guard_pages || self.secret {
+            return Err(invalid_input("guard pages and secrecy are for memory that belongs to no file"));
+        }
         let private = private || protection == Protection::ReadCopy;
         let info = sys::inspect(file)?;
         self.check_kind(info.kind)?;
@@ -101,6 +104,7 @@ impl MmapOptions {
             })
         };
         let mapping = mapping.showing(info.id)?;
+        let mapping = if self.no_core_dump { mapping.left_out_of_dumps()? } else { mapping };
         if self.zero_fill { mapping.zero_fill() } else { Ok(mapping) }
     }
 
@@ -113,55 +117,8 @@ impl MmapOptions {
         }
     }
 
-    /// Maps anonymous memory, private to this process or shared with its children; of ordinary pages if there are no huge ones
-    /// and that will do.
-    pub(super) fn anonymous(&self, private: bool) -> io::Result<Mapping> {
-        match self.memory(private) {
-            Err(_) if self.huge.is_some() && self.or_ordinary => {
-                let mapping = MmapOptions { huge: None, ..self.clone() }.memory(private)?;
-                if let (first, len @ 1..) = mapping.pages_of(0, mapping.contents().1) {
-                    // A hint: without transparent huge pages it is slower, and right all the same.
-                    let _ = sys::paging::advise(mapping.address_of(first), len, Advice::HugePage);
-                }
-                Ok(mapping)
-            }
-            result => result,
-        }
-    }
-
-    /// Maps anonymous memory of the pages that were asked for.
-    fn memory(&self, private: bool) -> io::Result<Mapping> {
-        let len = checked_len(self.len.unwrap_or(0))?;
-        let page_size = match self.huge {
-            Some(bits) => sys::huge_page_size(bits)?,
-            None => sys::page_size(),
-        };
-        let flags = MapFlags { private, stack: self.stack, huge: self.huge, ..self.flags() };
-        let range = match mapped_len(0, len, page_size)? {
-            0 => None,
-            mapped => Some((sys::map_anonymous(mapped, &flags)?, mapped)),
-        };
-        // SAFETY: the backend has just made this mapping of whole pages, in which `len` bytes lie, or there is none. Private
-        // memory is `Exclusive` by nature, and `Shared` holds always.
-        Ok(unsafe {
-            Mapping::new(Parts {
-                range,
-                source: Source::Memory,
-                lead: 0,
-                len,
-                page_size,
-                protection: Protection::ReadWrite,
-                writable: Protection::ReadWrite,
-                claim: if private { Claim::Exclusive } else { Claim::Shared },
-                private,
-                shared_file: false,
-                file_offset: 0,
-            })
-        })
-    }
-
     /// The flags that files and anonymous memory have in common, for private memory that can be written.
-    fn flags(&self) -> MapFlags {
+    pub(super) fn flags(&self) -> MapFlags {
         MapFlags {
             protection: Protection::ReadWrite,
             private: true,
@@ -209,7 +166,7 @@ pub(super) fn check_kind(kind: FileKind) -> io::Result<()> {
 }
 
 /// Refuses lengths that no slice can have.
-pub(super) fn checked_len(len: usize) -> io::Result<usize> {
+pub(crate) fn checked_len(len: usize) -> io::Result<usize> {
     if isize::try_from(len).is_ok() { Ok(len) } else { Err(too_long()) }
 }
 

@@ -2,8 +2,9 @@
 
 mod allocate;
 mod map;
+mod memory;
 
-pub(crate) use map::{mapped_len, out_of_range};
+pub(crate) use map::{checked_len, mapped_len, out_of_range};
 
 use crate::Protection;
 use crate::error::invalid_input;
@@ -22,8 +23,8 @@ use std::path::Path;
 /// | [`map_if_safe`](Self::map_if_safe) | [`Mmap`] | a file that the system proves unchangeable |
 /// | `unsafe` [`map`](Self::map), [`map_exec`](Self::map_exec), [`map_copy_read_only`](Self::map_copy_read_only) | [`Mmap`] | a file that nobody writes |
 /// | `unsafe` [`map_mut`](Self::map_mut), [`map_copy`](Self::map_copy) | [`MmapMut`] | a file that nobody else touches, or writes |
-/// | [`map_anon`](Self::map_anon) | [`MmapMut`] | zeros |
-/// | [`map_anon_shared`](Self::map_anon_shared) | [`MmapViewSync`] | zeros that children share |
+/// | [`map_anon`](Self::map_anon) | [`MmapMut`] | zeros, for this process |
+/// | [`map_anon_shared`](Self::map_anon_shared) | [`MmapViewSync`] | zeros, for this process and its children |
 ///
 /// # Errors of all last calls that take a file
 ///
@@ -69,6 +70,9 @@ pub struct MmapOptions {
     huge: Option<Option<u8>>,
     or_ordinary: bool,
     zero_fill: bool,
+    guard_pages: bool,
+    secret: bool,
+    no_core_dump: bool,
 }
 
 impl MmapOptions {
@@ -335,6 +339,96 @@ impl MmapOptions {
         self
     }
 
+    /// Puts a page that nobody can reach before and behind anonymous memory: an access that runs over either edge of the mapping
+    /// ends the process by `SIGSEGV` (an access violation on Windows), where it would read or change what happens to lie there.
+    ///
+    /// The guards are no part of the view, and are unmapped with it. The one behind begins where the last page of the memory
+    /// ends: choose a length of whole pages for it to be at the end of the view. Each guard counts as a mapping of the process.
+    ///
+    /// # Errors
+    ///
+    /// The last call gives [`InvalidInput`](io::ErrorKind::InvalidInput) for a file, and together with [`huge`](Self::huge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut buffer = folio::MmapOptions::new().len(1 << 16).guard_pages().map_anon()?;
+    /// buffer.fill(1);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "PROT_NONE", alias = "mprotect")]
+    pub fn guard_pages(&mut self) -> &mut Self {
+        self.guard_pages = true;
+        self
+    }
+
+    /// Takes memory for [`map_anon_shared`](Self::map_anon_shared) that only this process and its children can read: the kernel
+    /// removes its pages from its own map of all memory. Neither another process, a debugger or root, nor the kernel for one of
+    /// them, comes by the bytes (`ptrace`, `process_vm_readv`, `/proc/pid/mem`); they are never swapped out and stand in no core
+    /// dump.
+    ///
+    /// It is locked memory, and counts as such. Every page is brought in before the call returns. Children made by `fork` share
+    /// it, which is why it is a [`MmapViewSync`]; a program that makes none can have a slice of it by
+    /// [`assume_exclusive`](View::assume_exclusive). Checked access works as ever, with kernel copies too. System calls that
+    /// copy from or to it work (`write`), those that hand its pages on do not (`O_DIRECT`, `vmsplice`). A flush has nothing
+    /// to do.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `memfd_secret` of Linux 5.14, on x86-64, aarch64 and riscv64; before Linux 6.5 only if the machine was booted with
+    /// `secretmem.enable=1`. While any exists, the machine does not hibernate. Elsewhere the last call gives
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
+    ///
+    /// # Errors
+    ///
+    /// The last call gives [`InvalidInput`](io::ErrorKind::InvalidInput) for a file, for [`map_anon`](Self::map_anon), and
+    /// together with [`huge`](Self::huge); [`OutOfMemory`](io::ErrorKind::OutOfMemory) if the process may lock no more memory
+    /// (`RLIMIT_MEMLOCK`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::MmapOptions;
+    /// use std::io::ErrorKind;
+    ///
+    /// match MmapOptions::new().len(32).secret().map_anon_shared() {
+    ///     Ok(key) => key.write_all_at(&[7; 32], 0)?,
+    ///     // An older kernel, or another system: to go on with ordinary memory is the program's decision.
+    ///     Err(error) if error.kind() == ErrorKind::Unsupported => {}
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "memfd_secret")]
+    pub fn secret(&mut self) -> &mut Self {
+        self.secret = true;
+        self
+    }
+
+    /// Leaves the mapping out of core dumps of the process: for secrets, and for memory so large that a dump would be of no
+    /// use.
+    ///
+    /// It is a matter of whole pages. In a child made by `fork` it holds too.
+    ///
+    /// # Platform-specific behaviour
+    ///
+    /// `MADV_DONTDUMP` on Linux (3.4), `MADV_NOCORE` on FreeBSD; elsewhere the last call gives
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # if cfg!(not(target_os = "linux")) { return std::io::Result::Ok(()) }
+    /// let secrets = folio::MmapOptions::new().len(4096).no_core_dump().guard_pages().map_anon()?;
+    /// # assert_eq!(secrets.len(), 4096);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "MADV_DONTDUMP", alias = "MADV_NOCORE", alias = "coredump")]
+    pub fn no_core_dump(&mut self) -> &mut Self {
+        self.no_core_dump = true;
+        self
+    }
+
     /// Maps a file as a view that others may change at any time. Safe: whoever uses it goes by checked copies.
     ///
     /// # Errors
@@ -448,9 +542,12 @@ impl MmapOptions {
     /// f2fs, btrfs). Every page of a sealed memory file is touched before the call returns, so that a hole in it that cannot
     /// be filled is an error here and not a signal later.
     ///
+    /// A hole that can be filled takes memory, which counts for the one who touches it: of a sender that is not trusted,
+    /// check the length first, and map as many bytes by [`len`](Self::len).
+    ///
     /// # Platform-specific behaviour
     ///
-    /// Linux and Android; other systems have no such proof.
+    /// Linux and Android; on FreeBSD seals, which are all that it has; other systems have no such proof.
     ///
     /// # Errors
     ///
@@ -513,29 +610,41 @@ impl MmapOptions {
         self.anonymous(true).map(View::first)
     }
 
-    /// Maps zeros that belong to no file, shared with the children that this process makes by `fork` from now on: what one of
-    /// them writes, the others see. A view with checked access, since others may write.
+    /// Maps zeros that belong to no file and are shared with every child that this process makes by `fork` from now on: what one
+    /// writes, the others see.
+    ///
+    /// A program that is started anew (`exec`, [`Command`](std::process::Command)) has none of it; give it a file, or
+    /// [memory with a descriptor](crate::shm).
     ///
     /// Its length cannot grow ([`remap`](View::remap)): the memory behind it has the length that it is made with.
     ///
     /// # Platform-specific behaviour
     ///
-    /// `MAP_SHARED | MAP_ANONYMOUS` on Unix. Windows has no `fork`; there it is as private as [`map_anon`](Self::map_anon).
+    /// Unix. Windows has no `fork`: [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// # Errors
     ///
-    /// Those of [`map_anon`](Self::map_anon).
+    /// Those of [`map_anon`](Self::map_anon); for [`secret`](Self::secret) memory also an error that carries a
+    /// [`Fault`](crate::Fault) if a page cannot be had.
     ///
     /// # Examples
     ///
     /// ```
-    /// let board = folio::MmapOptions::new().len(64).map_anon_shared()?;
-    /// board.store_release(0, 1_u32)?; // a child made after this sees it, and its answers are seen here
+    /// # if cfg!(not(unix)) { return std::io::Result::Ok(()) }
+    /// let counter = folio::MmapOptions::new().len(8).map_anon_shared()?;
+    /// // Children made by `fork` here count along.
+    /// # if folio::fault::ATOMIC_WIDTH == 8 {
+    /// counter.fetch_add(0, 1u64)?;
+    /// # }
     /// # std::io::Result::Ok(())
     /// ```
-    #[doc(alias = "MAP_SHARED", alias = "MAP_ANONYMOUS")]
+    #[doc(alias = "MAP_SHARED", alias = "fork")]
     pub fn map_anon_shared(&self) -> io::Result<MmapViewSync> {
-        self.anonymous(false).map(View::first)
+        let view: MmapViewSync = self.anonymous(false).map(View::first)?;
+        if self.secret {
+            view.touch_pages(0, view.len())?;
+        }
+        Ok(view)
     }
 
     /// Opens a file and maps it; the mapping keeps the file.

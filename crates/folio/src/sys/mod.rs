@@ -28,6 +28,7 @@
 //! | [`probe_mappable`] | whether an empty file is of a kind that can be mapped at all |
 //! | [`map_file`], [`map_anonymous`], [`unmap`], [`protect`] | the calls of those names; `Err` leaves nothing behind |
 //! | [`remap`] | another length for a mapping of ours, in place or, if it may, elsewhere; `Unsupported` where there is no such call |
+//! | [`forbid`] | takes all access from pages, to make guards of them |
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
 //! | [`starts_through`] | whether [`start_flush`] can use a handle of this file |
 //! | [`sync_all`] | file data and all metadata on stable storage |
@@ -54,6 +55,8 @@
 //! | [`cached`](paging::cached) | how many pages of a range of a file are in memory, and in which state |
 //! | [`discard`](paging::discard), [`DISCARD_ZEROES`](paging::DISCARD_ZEROES) | gives the memory of private pages back; whether they are zeros then, or may be as before |
 //!
+//! What only some systems have is in [`extras`], with a ladder of its own: a new platform has none of it until somebody adds it.
+//!
 //! Growth joins this table with its layer; it gets the same kind of arguments.
 //! Windows fits the same shapes: [`granularity`] is 64 KiB there and [`page_size`] 4 KiB, [`KEEPS_FILE`] is true,
 //! [`map_file`] refuses pages behind the end of the file, and [`unmap`] makes one call for a file and another for memory, which
@@ -62,6 +65,8 @@
 //! To add a platform: write a module with these names, add it to the ladder below, and run `cargo xtask cross`.
 
 use crate::Protection;
+
+pub(crate) mod extras;
 
 #[cfg(unix)]
 #[cfg_attr(folio_heap, allow(dead_code, unused_imports, reason = "the heap takes the files from here, not the maps"))]
@@ -89,9 +94,9 @@ pub use backend::AsFile;
 pub(crate) use backend::paging;
 pub(crate) use backend::{
     COPIES, File, FileRef, KEEPS_FILE, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, flush,
-    granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open, page_size, probe_mappable,
-    proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all, unmap, without_signals,
-    write_at, write_back,
+    forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open, page_size,
+    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all, unmap,
+    without_signals, write_at, write_back,
 };
 
 // The two ways to the bytes of a mapping that others may be using, or lose.

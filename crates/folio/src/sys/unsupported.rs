@@ -30,3 +30,12 @@ pub(crate) unsafe fn remap(
 ) -> io::Result<NonNull<u8>> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "ordinary memory has the length that it was made with"))
 }
+
+/// Ordinary memory can be reached, whoever has its address.
+///
+/// # Safety
+///
+/// None: nothing is done.
+pub(crate) unsafe fn forbid(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "ordinary memory has no guard pages"))
+}

@@ -31,6 +31,7 @@ use std::io;
 /// | go unchecked (`unsafe`) | [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | turn into another kind | [`freeze`](View::freeze), [`make_read_only`](View::make_read_only), [`make_exec`](View::make_exec), [`into_view_sync`](View::into_view_sync) |
 /// | change the length, through the only view (`unsafe`) | `remap`, `remap_in_place` |
+/// | make final | [`mseal`](View::mseal) |
 /// | ask | [`as_mut_ptr`](View::as_mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |

@@ -18,7 +18,7 @@ use std::ops::{Bound, RangeBounds};
 ///
 /// | to | call |
 /// |---|---|
-/// | make one | [`map`](View::map), [`MmapOptions::map_if_safe`], [`MmapMut::freeze`](View::freeze), [`MmapOptions`] |
+/// | make one | [`map`](View::map), [`MmapOptions::map_if_safe`], [`MmapMut::freeze`](View::freeze), [`MmapViewSync::seal`](View::seal), [`MmapOptions`] |
 /// | share | `clone`, [`slice`](View::slice), [`slice_ref`](View::slice_ref) |
 /// | take apart | [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
@@ -30,6 +30,7 @@ use std::ops::{Bound, RangeBounds};
 /// | go unchecked (`unsafe`) | [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | turn into another kind | [`make_mut`](View::make_mut), `into_view_sync`, [`assume_exclusive`](View::assume_exclusive) |
 /// | change the length, through the only view (`unsafe`) | `remap`, `remap_in_place` |
+/// | make final | [`mseal`](View::mseal) |
 /// | ask | [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |

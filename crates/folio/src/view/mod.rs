@@ -7,6 +7,7 @@ mod exclusive;
 mod immutable;
 mod raw;
 mod remap;
+mod seal;
 mod shared;
 mod slices;
 

@@ -21,7 +21,7 @@ use std::slice;
 ///
 /// | to | call |
 /// |---|---|
-/// | make one | [`open`](View::open), [`open_path`](View::open_path), [`create_new`](View::create_new), [`anonymous`](View::anonymous), [`MmapOptions::map_view`] |
+/// | make one | [`open`](View::open), [`open_path`](View::open_path), [`create_new`](View::create_new), [`anonymous`](View::anonymous), [`MmapOptions::map_view`], [`MmapOptions::map_anon_shared`], [`shm::memfd`](crate::shm::memfd) |
 /// | take apart | [`split_at`](View::split_at), [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
@@ -33,6 +33,7 @@ use std::slice;
 /// | keep there | [`lock`](View::lock), [`unlock`](View::unlock), [`lock_guard`](View::lock_guard) |
 /// | lend a slice to a closure (`unsafe`, survives) | [`with_slice`](View::with_slice), [`with_slice_mut`](View::with_slice_mut), [`fault`](View::fault) |
 /// | change the mapping, through its only view | [`remap`](View::remap), [`remap_in_place`](View::remap_in_place), [`set_protection`](View::set_protection) |
+/// | make final | [`seal`](View::seal), [`mseal`](View::mseal) |
 /// | go unchecked (`unsafe`) | [`as_slice`](View::as_slice), [`as_mut_slice`](View::as_mut_slice), [`clone`](View::clone), [`assume_immutable`](View::assume_immutable), [`assume_exclusive`](View::assume_exclusive), [`unchecked_advise`](View::unchecked_advise), [`unchecked_advise_range`](View::unchecked_advise_range) |
 /// | ask | [`len`](View::len), [`is_empty`](View::is_empty), [`as_ptr`](View::as_ptr), [`ptr`](View::ptr), [`mut_ptr`](View::mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
@@ -187,7 +188,7 @@ impl View<Shared> {
     }
 
     /// Maps `len` bytes of zeros that belong to no file. They are private to this process: a child made by `fork` has its own
-    /// copy.
+    /// copy. [`MmapOptions::map_anon_shared`] maps such that children share.
     ///
     /// # Errors
     ///

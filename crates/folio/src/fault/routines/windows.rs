@@ -93,7 +93,7 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     if address < begin || end <= address {
         return EXCEPTION_CONTINUE_SEARCH;
     }
-    // The byte there is lost: the routine copies what comes before, and does not try it again.
+    // The byte there is lost: the routine copies what comes before.
     set_view_end(context, address);
     set_pc(context, exit);
     EXCEPTION_CONTINUE_EXECUTION

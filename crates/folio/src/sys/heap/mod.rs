@@ -34,7 +34,7 @@ mod files;
 #[cfg(target_os = "wasi")]
 mod wasi;
 
-pub(crate) use super::unsupported::{huge_page_size, paging, proof_of_immutability, remap};
+pub(crate) use super::unsupported::{forbid, huge_page_size, paging, proof_of_immutability, remap};
 pub(crate) use bytes::{copy_in, copy_out};
 pub use files::AsFile;
 pub(crate) use files::{
@@ -86,6 +86,12 @@ pub(crate) fn map_file(file: FileRef<'_>, offset: u64, len: usize, flags: &MapFl
 /// Zeros.
 pub(crate) fn map_anonymous(len: usize, flags: &MapFlags) -> io::Result<NonNull<u8>> {
     check_protection(flags.protection)?;
+    if !flags.private {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "children get a copy of ordinary memory: it cannot be shared with them",
+        ));
+    }
     Ok(maps::add(Map::new(len)?))
 }
 

@@ -1,7 +1,7 @@
 //! Linux and Android: calls and rules that only they have.
 
 use super::{FileRef, msync, paging, pipe, retry, stat_of};
-use crate::sys::{Allocated, MapFlags, Proof, Started, zero_or_errno};
+use crate::sys::{Allocated, MapFlags, Proof, Started, extras, zero_or_errno};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
 use std::mem::MaybeUninit;
@@ -222,16 +222,11 @@ fn fallocate_range(file: FileRef<'_>, mode: c_int, offset: u64, len: u64) -> io:
     retry(|| unsafe { fallocate(file.as_raw_fd(), mode, offset, len) })
 }
 
-/// Seals against writing **and** shrinking, or fs-verity on a file system that can be believed. `F_SEAL_FUTURE_WRITE`
-/// is no proof: a mapping made before goes on writing (fcntl(2)).
+/// Seals, or fs-verity on a file system that can be believed.
 pub(crate) fn proof_of_immutability(file: FileRef<'_>) -> io::Result<Proof> {
-    // SAFETY: the descriptor is open as long as it is borrowed; the command takes no pointer.
-    let seals = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GET_SEALS) };
-    if seals >= 0 {
-        let needed = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK;
-        return Ok(if seals & needed == needed { Proof::Sealed } else { Proof::Fails });
+    if let Some(sealed) = extras::is_sealed(file) {
+        return Ok(if sealed { Proof::Sealed } else { Proof::Fails });
     }
-    // Not a file that can be sealed (EINVAL).
     let believed = statfs_of(file).is_ok_and(|statfs| VERITY.contains(&magic_of(&statfs)));
     Ok(if believed && has_verity(file) { Proof::Verity } else { Proof::Fails })
 }

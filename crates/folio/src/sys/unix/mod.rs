@@ -103,6 +103,8 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     let stat = stat_of(file)?;
     let kind = match stat.st_mode & libc::S_IFMT {
         libc::S_IFREG => FileKind::Regular,
+        // POSIX shared memory of Apple's systems has no type (xnu, bsd/kern/posix_shm.c).
+        0 if cfg!(target_vendor = "apple") => FileKind::Regular,
         libc::S_IFDIR => FileKind::Directory,
         _ => FileKind::Other,
     };
@@ -279,6 +281,16 @@ pub(crate) fn write_back(_address: NonNull<u8>, _len: usize, _file: Option<(File
 pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Protection) -> io::Result<()> {
     // SAFETY: the range is whole pages of one mapping (contract); the caller vouches for those who use them.
     zero_or_errno(unsafe { libc::mprotect(address.as_ptr().cast(), len, prot_bits(protection)) })
+}
+
+/// `mprotect(PROT_NONE)`.
+///
+/// # Safety
+///
+/// The pages belong to a mapping made by this module, and nothing uses them.
+pub(crate) unsafe fn forbid(address: NonNull<u8>, len: usize) -> io::Result<()> {
+    // SAFETY: the range is whole pages of one mapping (contract), which nothing uses (caller).
+    zero_or_errno(unsafe { libc::mprotect(address.as_ptr().cast(), len, libc::PROT_NONE) })
 }
 
 /// Has `child` called in every child that is made by `fork` after this has returned, once at least, however often and by how

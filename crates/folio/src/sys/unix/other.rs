@@ -89,6 +89,7 @@ pub(crate) fn allocate(_file: FileRef<'_>, _offset: u64, _len: u64) -> io::Resul
 }
 
 /// There is no such proof here.
+#[cfg(not(target_os = "freebsd"))]
 pub(crate) fn proof_of_immutability(_file: FileRef<'_>) -> io::Result<Proof> {
     Ok(Proof::Unknown)
 }
@@ -105,4 +106,11 @@ pub(crate) unsafe fn remap(
     _may_move: bool,
 ) -> io::Result<NonNull<u8>> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Seals. The kernel counts every shared mapping through a handle that can write, also one that is only read so far, and
+/// refuses the seal as long as there is one (sys/kern/uipc_shm.c, shm_mmap and shm_add_seals).
+#[cfg(target_os = "freebsd")]
+pub(crate) fn proof_of_immutability(file: FileRef<'_>) -> io::Result<Proof> {
+    Ok(if crate::sys::extras::is_sealed(file) == Some(true) { Proof::Sealed } else { Proof::Fails })
 }

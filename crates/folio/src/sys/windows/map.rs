@@ -15,8 +15,8 @@ use windows_sys::Win32::Foundation::{
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP, FILE_MAP_COPY, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, GetLargePageMinimum,
     MEM_COMMIT, MEM_LARGE_PAGES, MEM_RELEASE, MEM_RESERVE, MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile,
-    PAGE_EXECUTE_READ, PAGE_EXECUTE_WRITECOPY, PAGE_PROTECTION_FLAGS, PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY,
-    UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect,
+    PAGE_EXECUTE_READ, PAGE_EXECUTE_WRITECOPY, PAGE_NOACCESS, PAGE_PROTECTION_FLAGS, PAGE_READONLY, PAGE_READWRITE,
+    PAGE_WRITECOPY, UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect,
 };
 
 /// What is mapped is the file.
@@ -116,6 +116,12 @@ fn len_in_file(file: FileRef<'_>, offset: u64, len: usize) -> io::Result<usize> 
 
 /// `VirtualAlloc` of memory that is backed by the page file, all of it accounted for at once.
 pub(crate) fn map_anonymous(len: usize, flags: &MapFlags) -> io::Result<NonNull<u8>> {
+    if !flags.private {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "Windows has no `fork`, whose children would share the memory: map a file",
+        ));
+    }
     let large = if flags.huge.is_some() { MEM_LARGE_PAGES } else { 0 };
     let kind = MEM_RESERVE | MEM_COMMIT | large;
     // SAFETY: without an address of ours the system takes one where nothing else is, so no memory that Rust knows of is
@@ -207,6 +213,18 @@ pub(crate) unsafe fn remap(
     _may_move: bool,
 ) -> io::Result<NonNull<u8>> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// `VirtualProtect` to no access at all.
+///
+/// # Safety
+///
+/// The pages belong to a mapping made by this module, and nothing uses them.
+pub(crate) unsafe fn forbid(address: NonNull<u8>, len: usize) -> io::Result<()> {
+    let mut before = 0;
+    // SAFETY: the range is whole pages of one mapping (contract), which nothing uses (caller). The protection that they had
+    // goes to a variable of ours.
+    true_or_last_error(unsafe { VirtualProtect(address_of(address), len, PAGE_NOACCESS, &raw mut before) })
 }
 
 /// The error under the kind that the same failure has on other systems, where the standard library does not know its code.

@@ -22,7 +22,7 @@ pub(crate) use file::{
 };
 pub(crate) use flush::{KEEPS_FILE, flush, start_flush, starts_through, sync_all};
 pub(crate) use map::{
-    COPIES, huge_page_size, map_anonymous, map_file, probe_mappable, protect, remap, unmap, write_back,
+    COPIES, forbid, huge_page_size, map_anonymous, map_file, probe_mappable, protect, remap, unmap, write_back,
 };
 
 use std::ffi::c_void;

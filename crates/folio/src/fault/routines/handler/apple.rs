@@ -114,7 +114,7 @@ pub(super) const SIGNALS: c_int = 31;
 ///
 /// `context` is that of a handler.
 pub(super) unsafe fn mask(context: *const ucontext_t) -> *const libc::sigset_t {
-    // SAFETY: valid (caller).
+    // SAFETY: the kernel gives a valid pointer (caller); only an address is made of it.
     unsafe { &raw const (*context).uc_sigmask }
 }
 

@@ -131,10 +131,10 @@ pub(super) const SIGNALS: c_int = 64;
 /// `context` is that of a handler.
 pub(super) unsafe fn mask(context: *const ucontext_t) -> *const libc::sigset_t {
     #[cfg(all(target_os = "android", target_arch = "x86_64"))]
-    // SAFETY: valid (caller).
+    // SAFETY: the kernel gives a valid pointer (caller); only an address is made of it.
     return unsafe { &raw const (*context).uc_sigmask64 }.cast();
     #[cfg(not(all(target_os = "android", target_arch = "x86_64")))]
-    // SAFETY: valid (caller).
+    // SAFETY: the kernel gives a valid pointer (caller); only an address is made of it.
     return unsafe { &raw const (*context).uc_sigmask };
 }
 

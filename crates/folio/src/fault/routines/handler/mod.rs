@@ -32,7 +32,7 @@ pub(super) use system::CERTAIN;
 
 use super::regions;
 use libc::{c_int, c_void, siginfo_t};
-use previous::{ENTRIES, Previous};
+use previous::{ENTRIES, Handler, Previous};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
@@ -127,6 +127,9 @@ pub(super) fn prepare_thread() -> io::Result<()> {
 
 /// What the kernel calls, for the installation that was the `N`th.
 ///
+/// While a handler that was there before runs, this frame stands on the stack, and there may be many such handlers in a row: of
+/// several versions of this crate, say. Alternate stacks are small, so whatever takes room is done in functions of its own.
+///
 /// # Safety
 ///
 /// For the kernel alone, with the arguments that it gives to a handler with `SA_SIGINFO`.
@@ -137,7 +140,14 @@ unsafe extern "C" fn entry<const N: usize>(signal: c_int, info: *mut siginfo_t, 
     // SAFETY: the same obligations, passed on.
     if !unsafe { recover(signal, info, context) } {
         // SAFETY: passed on; the kernel calls an entry point only after its previous action was set.
-        unsafe { previous::pass_on(N, signal, info, context) };
+        if let Some(before) = unsafe { previous::make_way(N, signal, info, context) } {
+            match before.handler() {
+                // SAFETY: the kernel would have called it with the same arguments.
+                Handler::Three(handler) => unsafe { handler(signal, info, context) },
+                Handler::One(handler) => handler(signal),
+            }
+            previous::come_back(N, signal, before);
+        }
     }
     // SAFETY: as in the call above.
     unsafe { errno.write(saved) };
@@ -148,6 +158,7 @@ unsafe extern "C" fn entry<const N: usize>(signal: c_int, info: *mut siginfo_t, 
 /// # Safety
 ///
 /// The arguments are those of a handler.
+#[inline(never)]
 unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> bool {
     // SAFETY: the kernel gives a valid pointer, and nobody else has one.
     let info = unsafe { &*info };

@@ -32,6 +32,20 @@ impl Previous {
         Previous { handler: action.sa_sigaction, flags: action.sa_flags, mask: action.sa_mask }
     }
 
+    /// The function; only if it is one.
+    #[inline]
+    pub(super) fn handler(&self) -> Handler {
+        debug_assert!(![libc::SIG_DFL, libc::SIG_IGN].contains(&self.handler));
+        if self.flags & libc::SA_SIGINFO != 0 {
+            // SAFETY: not one of the two special values (caller), so the program has given a function, and with this flag one
+            // of this type.
+            Handler::Three(unsafe { mem::transmute::<usize, Entry>(self.handler) })
+        } else {
+            // SAFETY: as above, of this type without the flag.
+            Handler::One(unsafe { mem::transmute::<usize, extern "C" fn(c_int)>(self.handler) })
+        }
+    }
+
     const fn without_code(handler: usize) -> Previous {
         // SAFETY: a set of signals is made of integers; the empty set is all zeros on every system.
         Previous { handler, flags: 0, mask: unsafe { mem::zeroed() } }
@@ -43,17 +57,32 @@ pub(super) fn set(entry: usize, signal: Signal, previous: Previous) {
     PREVIOUS[entry][signal as usize].store(Box::into_raw(Box::new(previous)), Ordering::Release);
 }
 
-/// Does what would have happened without us.
+/// A function that was the handler before.
+pub(super) enum Handler {
+    /// With `SA_SIGINFO`.
+    Three(Entry),
+    /// Without.
+    One(extern "C" fn(c_int)),
+}
+
+/// Does what would have happened without us, or answers the function that would have been called; the signal mask is the one that it
+/// expects then. [`come_back`] comes after it.
 ///
 /// # Safety
 ///
 /// `entry` has been [`set`] for this signal; the other arguments are those of a handler.
-pub(super) unsafe fn pass_on(entry: usize, number: c_int, info: *mut siginfo_t, context: *mut c_void) {
+#[inline(never)]
+pub(super) unsafe fn make_way(
+    entry: usize,
+    number: c_int,
+    info: *mut siginfo_t,
+    context: *mut c_void,
+) -> Option<&'static Previous> {
     let signal = Signal::of(number);
     let slot = &PREVIOUS[entry][signal as usize];
     let at = slot.load(Ordering::Acquire);
     // SAFETY: not null (caller); what the slots point to is never freed and never changed.
-    let previous = unsafe { &*at };
+    let previous: &'static Previous = unsafe { &*at };
     // SAFETY: the kernel gives a valid pointer.
     let code = unsafe { &raw const (*info).si_code };
     // SAFETY: as in the call above.
@@ -64,28 +93,18 @@ pub(super) unsafe fn pass_on(entry: usize, number: c_int, info: *mut siginfo_t, 
         libc::SIG_DFL | libc::SIG_IGN if raised => end_by_default(signal),
         libc::SIG_DFL => send_by_default(entry, signal),
         libc::SIG_IGN => {}
-        handler => {
+        _ => {
             if previous.flags & libc::SA_RESETHAND != 0 {
                 // Of two threads that come here at once, one is the first; both have seen the handler.
                 let default = (&raw const DEFAULT).cast_mut();
                 let _ = slot.compare_exchange(at, default, Ordering::AcqRel, Ordering::Relaxed);
             }
-            // SAFETY: passed on.
+            // SAFETY: the same obligations, passed on.
             unsafe { enter_mask(signal, previous, context) };
-            if previous.flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: not one of the two special values, so the program has given a function, and with this flag
-                // one of this type.
-                let handler: Entry = unsafe { mem::transmute(handler) };
-                // SAFETY: the kernel would have called it with the same arguments.
-                unsafe { handler(number, info, context) };
-            } else {
-                // SAFETY: as above, of this type without the flag.
-                let handler: extern "C" fn(c_int) = unsafe { mem::transmute(handler) };
-                handler(number);
-            }
-            come_back(entry, signal);
+            return Some(previous);
         }
     }
+    None
 }
 
 /// Blocks what the kernel would have blocked for the previous handler, and nothing else: what the interrupted code blocks, the
@@ -115,14 +134,20 @@ unsafe fn enter_mask(signal: Signal, previous: &Previous, context: *mut c_void) 
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut()) };
 }
 
-/// Puts the entry point back if the handler that it called has reset the signal: some do that to end the process by
-/// the instruction that faults again. If that does not happen, because the signal had been sent and not raised, the
-/// process lives, and a lost page must still find us. What the handler has set is what comes after us from now on.
-fn come_back(entry: usize, signal: Signal) {
+/// Puts the entry point back on top if the handler that it called has taken its place away: by resetting the signal, which some do
+/// to end the process by the instruction that faults again, or by installing itself again, which others do each time. If the
+/// process lives (the signal had been sent and not raised, say), a lost page must still find us. What the handler has set is what
+/// comes after us from now on.
+///
+/// The handler may be another version of this, which has come back so itself. Then every one of them goes back to its place.
+#[inline(never)]
+pub(super) fn come_back(entry: usize, number: c_int, called: &'static Previous) {
+    let signal = Signal::of(number);
     let Ok(current) = action_of(signal) else { return };
     let next = match current.sa_sigaction {
         libc::SIG_DFL => &DEFAULT,
         libc::SIG_IGN => &IGNORE,
+        handler if handler == called.handler => called,
         _ => return,
     };
     PREVIOUS[entry][signal as usize].store(ptr::from_ref(next).cast_mut(), Ordering::Release);
