@@ -1,7 +1,7 @@
 //! What is different where mappings are copies in ordinary memory; what is the same there, all other tests show.
 #![cfg(any(folio_heap, target_os = "wasi"))]
 
-use folio::{Fault, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, fault, page_size};
+use folio::{Advice, Fault, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, fault, page_size};
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -326,4 +326,55 @@ mod threads {
             });
         }
     }
+}
+
+/// A mapping that gets another length is made anew, of what is in the file: what was written and not flushed was lost by that, and
+/// so was what lay behind the new end when it became shorter.
+#[test]
+fn what_was_written_is_handed_over_before_the_length_changes() {
+    let data = Data::new("remap");
+    let file = OpenOptions::new().write(true).open(&data.0).unwrap();
+    let mut view = data.view();
+    view.store(290, 1_u8).unwrap();
+    view.remap(100).unwrap();
+    assert_eq!(changes(&data.bytes()), [(290, 1)]);
+
+    file.set_len(3 * page_size() as u64).unwrap();
+    view.store(10, 2_u8).unwrap();
+    view.remap(3 * page_size()).unwrap();
+    view.store(2 * page_size(), 3_u8).unwrap();
+    assert_eq!((view.load::<u8>(10).unwrap(), view.load::<u8>(290).unwrap()), (2, 1));
+    drop(view);
+    let bytes = data.bytes();
+    assert_eq!((bytes[10], bytes[290], bytes[2 * page_size()]), (2, 1, 3));
+
+    let mut view = data.view();
+    assert_eq!(view.remap_in_place(4 * page_size()).unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut memory = MmapMut::map_anon(10).unwrap();
+    memory.fill(4);
+    // SAFETY: memory of no file, whose bytes nobody else can reach.
+    unsafe { memory.remap(page_size() + 1) }.unwrap();
+    assert!(memory.iter().take(10).all(|&byte| byte == 4) && memory[10..].iter().all(|&byte| byte == 0));
+}
+
+/// What is asked of pages is answered, for there are none: they need not be brought in, and cannot be locked or looked at.
+#[test]
+fn there_are_no_pages() {
+    let data = Data::new("pages");
+    let view = data.view();
+    view.populate_read().unwrap();
+    view.populate_write().unwrap();
+    assert!(!view.advise(Advice::WillNeed).unwrap());
+    assert_eq!(view.lock().unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(view.residency().unwrap_err().kind(), ErrorKind::Unsupported);
+    let mut memory = MmapMut::map_anon(10_000).unwrap();
+    memory.fill(4);
+    memory.discard().unwrap();
+    assert!(memory.iter().all(|&byte| byte == 0));
+    let unsupported = [
+        MmapOptions::new().len(10).guard_pages().map_anon().map(drop),
+        MmapOptions::new().len(10).map_anon_shared().map(drop),
+        MmapOptions::new().len(10).secret().map_anon_shared().map(drop),
+    ];
+    assert!(unsupported.iter().all(|result| result.as_ref().unwrap_err().kind() == ErrorKind::Unsupported));
 }

@@ -620,7 +620,8 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// Unix. Windows has no `fork`: [`Unsupported`](io::ErrorKind::Unsupported).
+    /// Unix. Windows has no `fork`, and ordinary memory (WebAssembly, `--cfg folio_heap`) is copied by it:
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// # Errors
     ///
