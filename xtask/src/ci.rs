@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, minimal, model, report, rules};
+use crate::{bench, compat, heap, minimal, model, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -29,6 +29,10 @@ pub(crate) enum Step {
     Release,
     /// The library's lock-free parts under a model checker
     Model,
+    /// The tests over ordinary memory instead of maps, for which some are not
+    Heap,
+    /// What happens when threads meet, in many of the orders in which they can
+    Interleavings,
     /// The example that shows the library at work
     Tour,
     /// The benchmarks: formatting, lints, and every row once, for its result
@@ -45,6 +49,8 @@ pub(crate) enum Step {
     CheckWasm,
     /// The crates that stand in for memmap2 and memmap: their APIs, their tests and those of what they stand in for
     Compat,
+    /// The tests that can run on WebAssembly with a system interface
+    Wasi,
     /// The oldest dependencies that the manifest allows
     Minimal,
     /// The package as users get it
@@ -122,6 +128,8 @@ impl Step {
                 execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
             }
             Step::Model => model::run(),
+            Step::Heap => heap::tests(),
+            Step::Interleavings => heap::interleavings(),
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::Bench => {
                 component("rustfmt")?;
@@ -134,6 +142,7 @@ impl Step {
             Step::CheckWasi => foreign::lint("wasm32-wasip1", Scope::Library),
             Step::CheckWasm => foreign::lint("wasm32-unknown-unknown", Scope::Library),
             Step::Compat => compat::run(),
+            Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
         }

@@ -16,6 +16,7 @@ mod clients;
 mod compat;
 mod cross;
 mod foreign;
+mod heap;
 mod minimal;
 mod model;
 mod packages;
@@ -24,6 +25,7 @@ mod rules;
 mod sanitize;
 mod skips;
 mod suite;
+mod wasi;
 mod workspace;
 
 use clap::{Parser, Subcommand};

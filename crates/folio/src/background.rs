@@ -3,13 +3,12 @@
 
 use crate::flushes::Files;
 use crate::mapping::Mapping;
+use crate::sync::{Arc, AtomicPtr, Condvar, Mutex, MutexGuard, PoisonError, thread};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// So many ranges of one mapping wait at most. If more are asked for than the disk can take, one that covers all of them does.
 const MOST: usize = 256;
@@ -55,7 +54,7 @@ static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
 static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// Called in a child made by `fork`.
-extern "C" fn forget() {
+pub(crate) extern "C" fn forget() {
     CURRENT.store(ptr::null_mut(), Ordering::Relaxed);
     FORKS.fetch_add(1, Ordering::Relaxed);
 }

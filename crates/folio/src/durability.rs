@@ -5,6 +5,8 @@
 
 #![forbid(unsafe_code)]
 
+use crate::fault::Fault;
+use crate::mapping::Mapping;
 use crate::range;
 use crate::view::{Access, View};
 use std::io;
@@ -26,6 +28,7 @@ impl<A: Access> View<A> {
     /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
     /// | BSD, illumos | `msync(MS_SYNC)` |
     /// | Windows | `FlushViewOfFile`, again for up to half a second if others are writing the same pages, then `FlushFileBuffers` of the kept file, which writes its other bytes and its metadata too |
+    /// | WebAssembly, `--cfg folio_heap` | those bytes of the view that have changed are written to the file, then `File::sync_data` |
     ///
     /// # Errors
     ///
@@ -35,8 +38,9 @@ impl<A: Access> View<A> {
     /// have been told of its pages. (A failure that the program's own `File::sync_all` on the handle that was mapped has received
     /// is not reported again here.)
     ///
-    /// An error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)): what was
-    /// written to it since is in no file.
+    /// An error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)), or, where
+    /// mappings are copies, if bytes have changed that lie behind the end that the file has now: what was written there is in no
+    /// file.
     ///
     /// # Examples
     ///
@@ -72,7 +76,7 @@ impl<A: Access> View<A> {
     /// ```
     pub fn flush_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().flush(self.start() + offset, len)?;
+        self.mapping().flush(self.start() + offset, len).map_err(|error| in_view(error, offset))?;
         self.nothing_lost(offset, len)
     }
 
@@ -90,6 +94,7 @@ impl<A: Access> View<A> {
     /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
     /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
+    /// | WebAssembly, `--cfg folio_heap` | all that `flush` does, before this returns | (it always does) |
     ///
     /// On Linux `msync(MS_ASYNC)` has done nothing since 2.6.19 (msync(2)), which is why it is not used there. If very many ranges
     /// wait for the thread (256 of a mapping), it writes what lies between them, too. The thread is used
@@ -131,7 +136,7 @@ impl<A: Access> View<A> {
     /// end of the view.
     pub fn flush_async_range(&self, offset: usize, len: usize) -> io::Result<()> {
         range::check(offset, len, self.len())?;
-        self.mapping().start_flush(self.start() + offset, len)?;
+        Mapping::start_flush(self.mapping(), self.start() + offset, len).map_err(|error| in_view(error, offset))?;
         self.nothing_lost(offset, len)
     }
 
@@ -142,6 +147,9 @@ impl<A: Access> View<A> {
     ///
     /// The calls of [`flush`](Self::flush), then `fsync` on Linux, Android, the BSDs and illumos, `fcntl(F_FULLFSYNC)` on macOS and
     /// iOS, `FlushFileBuffers` on Windows.
+    ///
+    /// Where mappings are copies (WebAssembly, `--cfg folio_heap`), of the mapping the bytes of this view are written: another may be
+    /// somebody's `&mut [u8]`.
     ///
     /// # Errors
     ///
@@ -166,7 +174,7 @@ impl<A: Access> View<A> {
     /// ```
     #[doc(alias = "fsync", alias = "FlushFileBuffers")]
     pub fn sync_all(&self) -> io::Result<()> {
-        self.mapping().sync_all()?;
+        self.mapping().sync_all(self.start(), self.len())?;
         self.nothing_lost(0, self.len())
     }
 
@@ -176,5 +184,13 @@ impl<A: Access> View<A> {
             Some(fault) if self.mapping().writes_file() => Err(io::Error::other(fault)),
             _ => Ok(()),
         }
+    }
+}
+
+/// The error of a flush that began at byte `offset` of the view: what is lost is counted from there on.
+fn in_view(error: io::Error, offset: usize) -> io::Error {
+    match Fault::of(&error) {
+        Some(fault) => io::Error::other(Fault { offset: offset + fault.offset }),
+        None => error,
     }
 }

@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use crate::background;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use crate::sys::FileId;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// The flushes of one mapping, or of all mappings of one file.
 ///

@@ -94,7 +94,9 @@
 //! # Platforms
 //!
 //! Linux and Android, macOS and its relatives, the BSDs and illumos, and Windows (10 and later) have a backend of their own.
-//! On a platform without one everything compiles, and mapping gives [`Unsupported`](std::io::ErrorKind::Unsupported).
+//! On a platform without one, WebAssembly for one, a mapping is a copy of the file in ordinary memory: a flush writes back what
+//! has changed, and so does the end of the mapping. `--cfg folio_heap` in `RUSTFLAGS` has that on any platform. What it
+//! cannot do is listed in the repository's `PLATFORM.md`.
 //!
 //! # Features
 //!
@@ -115,6 +117,8 @@ mod durability;
 mod error;
 pub mod fault;
 mod flushes;
+#[cfg(all(test, folio_shuttle))]
+mod interleavings;
 mod mapping;
 mod options;
 mod paging;
@@ -123,6 +127,7 @@ mod range;
 #[cfg(unix)]
 #[cfg_attr(docsrs, doc(cfg(unix)))]
 pub mod shm;
+mod sync;
 mod sys;
 mod view;
 

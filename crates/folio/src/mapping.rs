@@ -10,11 +10,12 @@ use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
 use crate::paging::Locks;
 use crate::range::pages_around;
+use crate::sync::Arc;
 use crate::sys::{self, FileId};
 use std::io;
 use std::ptr::NonNull;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
 /// In ascending order of strength.
@@ -419,6 +420,21 @@ impl Mapping {
     /// Unmaps, and says what the system said. On failure the mapping is as before; otherwise the only thing left to do with
     /// this value is to drop it.
     pub(crate) fn unmap(&mut self) -> io::Result<()> {
+        self.write_back()?;
+        self.release()
+    }
+
+    /// Where mappings are copies, hands the file what was written here, as it has to be before the copy is gone. Where they are
+    /// the file itself, nothing is left to do.
+    fn write_back(&self) -> io::Result<()> {
+        if !sys::COPIES || self.mapped == 0 || !self.writes_file() {
+            return Ok(());
+        }
+        sys::write_back(self.address_of(self.lead), self.len, self.file_at(self.lead))
+    }
+
+    /// What the system does to unmap.
+    fn release(&mut self) -> io::Result<()> {
         if self.msealed {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
@@ -447,14 +463,15 @@ impl Mapping {
         self.shared_file && self.was_writable
     }
 
-    /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages; `None` when nothing written
-    /// here can be waiting to reach a file. The error of an earlier failure, if there was one.
+    /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages if it is the system's pages that are
+    /// flushed; `None` when nothing written here can be waiting to reach a file. The error of an earlier failure, if there was
+    /// one.
     fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
         if !self.writes_file() || len == 0 {
             return Ok(None);
         }
         self.flushes.no_failure()?;
-        Ok(Some(self.pages_of(offset, len)))
+        Ok(Some(if sys::COPIES { (offset, len) } else { self.pages_of(offset, len) }))
     }
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
@@ -462,7 +479,7 @@ impl Mapping {
         Some((self.kept_file()?, self.file_offset_of(offset)))
     }
 
-    /// Writes `len` bytes at `offset` of the range (in the contents) and what else their pages hold to stable storage.
+    /// Writes `len` bytes at `offset` of the range (in the contents), and what else is flushed with them, to stable storage.
     pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
         let Some((offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
@@ -471,19 +488,25 @@ impl Mapping {
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
-    pub(crate) fn start_flush(self: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
-        let Some((first, pages)) = self.to_flush(offset, len)? else {
+    pub(crate) fn start_flush(this: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
+        let Some((first, pages)) = this.to_flush(offset, len)? else {
             return Ok(());
         };
-        let file = self.file_at(first).filter(|_| self.file.as_ref().is_some_and(|(_, starts)| *starts));
-        match self.flushes.remember(sys::start_flush(self.address_of(first), pages, file))? {
+        let file = this.file_at(first).filter(|_| this.file.as_ref().is_some_and(|(_, starts)| *starts));
+        let start = || sys::start_flush(this.address_of(first), pages, file);
+        if sys::COPIES {
+            // It is a whole flush there, which may be told what others lost.
+            return this.flushes.run(|| start().map(drop));
+        }
+        match this.flushes.remember(start())? {
             sys::Started::Yes => Ok(()),
-            sys::Started::No => background::flush(self, offset, len),
+            sys::Started::No => background::flush(this, offset, len),
         }
     }
 
-    /// Writes the contents, and all of the kept file's metadata, to stable storage.
-    pub(crate) fn sync_all(&self) -> io::Result<()> {
+    /// Writes the contents, and all of the kept file's metadata, to stable storage. Where mappings are copies, what is written of
+    /// the contents is `len` bytes at `offset`, the caller's own: it may not look at those of others.
+    pub(crate) fn sync_all(&self, offset: usize, len: usize) -> io::Result<()> {
         if !self.writes_file() {
             return Ok(());
         }
@@ -496,16 +519,17 @@ impl Mapping {
                 "the mapping keeps no file (MmapOptions::keep_file); call sync_all of the file itself",
             ));
         };
-        self.flush(self.lead, self.len)?;
+        if sys::COPIES { self.flush(offset, len) } else { self.flush(self.lead, self.len) }?;
         self.flushes.run(|| sys::sync_all(sys::file_ref(file)))
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it. What has
-        // been made final stays, for nothing takes it away.
-        let _ = self.unmap();
+        // A failure cannot be reported from here, and there is nothing left to do about it: `View::unmap` reports it.
+        let _ = self.write_back();
+        // As above. What has been made final stays, for nothing takes it away.
+        let _ = self.release();
     }
 }
 

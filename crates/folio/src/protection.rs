@@ -25,7 +25,8 @@ pub enum Protection {
     /// Reading only.
     Read,
     /// Reading and writing; what is written shows in the file at once for everybody who reads it or maps it (on OpenBSD after a
-    /// flush: mmap(2) there), and is on stable storage after a flush.
+    /// flush: mmap(2) there; where mappings are copies, as on WebAssembly, after a flush or when the last view is gone), and is on
+    /// stable storage after a flush.
     ReadWrite,
     /// Reading and writing a private copy (copy-on-write): what is written shows in this mapping only, and flushing does
     /// nothing. It is not a snapshot: a page that has not been written yet may show later changes of the file.

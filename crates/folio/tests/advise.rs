@@ -1,5 +1,5 @@
 //! Hints and commands about pages: what they do to the pages of a view, and that they do it to no other.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // the heap knows no hints
 
 use folio::{Access, Advice, MmapMut, MmapOptions, MmapViewSync, Protection, UncheckedAdvice, View, page_size};
 use std::fs::{self, File};

@@ -3,7 +3,7 @@
 //! A claim may be weakened freely and strengthened never without proof. The table of conversions stands here cell by cell,
 //! with the kind of the error where a cell refuses and the view that comes back, as it was.
 
-use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View};
+use folio::{Access, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, ViewError};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,17 @@ fn map_mut(path: &Path) -> MmapMut {
     unsafe { MmapMut::map_mut(open(path)) }.unwrap()
 }
 
+/// Of bytes that cannot be executed on the heap.
+fn map_exec(path: &Path) -> Mmap {
+    // SAFETY: nobody writes the file of a test while the map lives.
+    let result = unsafe { MmapOptions::new().map_exec(open(path)) };
+    if cfg!(folio_heap) {
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Unsupported);
+        return map(path);
+    }
+    result.unwrap()
+}
+
 fn map_copy(path: &Path) -> MmapMut {
     // SAFETY: nobody writes the file of a test while the map lives.
     unsafe { MmapOptions::new().map_copy(File::open(path).unwrap()) }.unwrap()
@@ -52,6 +63,29 @@ fn map_copy_read_only(path: &Path) -> Mmap {
 
 fn view(path: &Path, protection: Protection) -> MmapViewSync {
     MmapViewSync::open_path(path, protection).unwrap()
+}
+
+/// `make_exec`, where memory can be executed. On the heap it cannot, which has to be the answer; another change of what the
+/// pages allow takes its place.
+fn make_exec(map: MmapMut) -> Result<Mmap, ViewError<MmapMut>> {
+    match map.make_exec() {
+        Err(failed) if cfg!(folio_heap) && failed.error().kind() != ErrorKind::ResourceBusy => {
+            assert_eq!(failed.error().kind(), ErrorKind::Unsupported);
+            failed.into_view().make_read_only()
+        }
+        result => result,
+    }
+}
+
+/// What may be done with what [`make_exec`] gives.
+const EXECUTABLE: Protection = if cfg!(folio_heap) { Protection::Read } else { Protection::ReadExecute };
+
+/// What is the file's at once where maps are those of a system, and after a flush where they are copies.
+fn bytes_in_file<A: Access>(view: &View<A>, path: &Path) -> Vec<u8> {
+    if cfg!(folio_heap) {
+        view.flush().unwrap();
+    }
+    fs::read(path).unwrap()
 }
 
 /// By `assume_immutable`.
@@ -110,7 +144,7 @@ mod from_exclusive {
     /// Protection is of whole pages, which two pieces may share: so the only view may change it, and no other.
     #[test]
     fn to_read_only_or_executable_needs_the_only_view() {
-        for make in [MmapMut::make_read_only, MmapMut::make_exec] {
+        for make in [MmapMut::make_read_only, make_exec] {
             let mut head = anonymous();
             let tail = head.split_off(60).unwrap();
             let before = identity(&head);
@@ -140,11 +174,11 @@ mod from_exclusive {
             assert_eq!(map.protection(), Protection::Read);
             let map = map.make_mut().unwrap();
             assert_eq!(map.protection(), protection);
-            let map = map.make_exec().unwrap();
-            assert_eq!(map.protection(), Protection::ReadExecute);
+            let map = make_exec(map).unwrap();
+            assert_eq!(map.protection(), EXECUTABLE);
             let mut map = map.make_mut().unwrap();
             map[0] = 9;
-            let in_file = fs::read(&path).unwrap()[0];
+            let in_file = bytes_in_file(&map, &path)[0];
             let shared = protection == Protection::ReadWrite && map.flush_range(0, 1).is_ok() && in_file == 9;
             assert!(shared || in_file == 7);
         }
@@ -157,7 +191,7 @@ mod from_exclusive {
     fn empty_maps_convert_like_others() {
         let map = MmapMut::map_anon(0).unwrap().make_read_only().unwrap();
         assert_eq!(map.protection(), Protection::Read);
-        let map = map.make_mut().unwrap().make_exec().unwrap().make_mut().unwrap();
+        let map = make_exec(map.make_mut().unwrap()).unwrap().make_mut().unwrap();
         assert_eq!(map.protection(), Protection::ReadWrite);
         let view = map.freeze().into_view_sync().unwrap();
         assert!(assumed_exclusive(view).is_empty());
@@ -174,7 +208,7 @@ mod from_immutable {
         let makers: [fn(&Path) -> Mmap; 8] = [
             |_| anonymous().freeze(),
             |_| anonymous().make_read_only().unwrap(),
-            |_| anonymous().make_exec().unwrap(),
+            |_| make_exec(anonymous()).unwrap(),
             |_| assumed_immutable(anonymous().into_view_sync()),
             |path| map_mut(path).freeze(),
             |path| map_mut(path).make_read_only().unwrap(),
@@ -196,8 +230,7 @@ mod from_immutable {
         let (_dir, path) = file();
         let makers: [fn(&Path) -> Mmap; 6] = [
             map,
-            // SAFETY: nobody writes the file of a test while the map lives.
-            |path| unsafe { MmapOptions::new().map_exec(open(path)) }.unwrap(),
+            map_exec,
             |path| assumed_immutable(view(path, Protection::Read)),
             |path| assumed_immutable(view(path, Protection::ReadWrite)),
             // A private copy that was opened safely: pages not written yet still show what others write.
@@ -300,9 +333,12 @@ mod by_assumption {
         }
         let (_dir, path) = file();
         refused(view(&path, Protection::Read));
-        refused(view(&path, Protection::ReadExecute));
-        // SAFETY: nobody writes the file of a test while the map is used.
-        refused(unsafe { Mmap::map(File::open(&path).unwrap()) }.unwrap());
+        // On the heap there is no such view, and a file that is not kept is what is wrong first.
+        if !cfg!(folio_heap) {
+            refused(view(&path, Protection::ReadExecute));
+            // SAFETY: nobody writes the file of a test while the map is used.
+            refused(unsafe { Mmap::map(File::open(&path).unwrap()) }.unwrap());
+        }
     }
 
     /// Pages that cannot be written are made so, by the only view.
@@ -316,9 +352,11 @@ mod by_assumption {
         let (_dir, path) = file();
         written(map_copy_read_only(&path));
         written(anonymous().make_read_only().unwrap());
-        written(anonymous().make_exec().unwrap());
+        written(make_exec(anonymous()).unwrap());
         assert_eq!(fs::read(&path).unwrap()[0], 7);
-        let map = map(&path);
+        // Where flushing takes the file, it has to be kept.
+        // SAFETY: nobody writes the file of a test through anything else while the map is used.
+        let map = unsafe { MmapOptions::new().keep_file().map(open(&path)) }.unwrap();
         // SAFETY: nobody else touches the bytes of the one that this gives, which is none.
         let failed = unsafe { map.clone().assume_exclusive() }.unwrap_err();
         assert_eq!(failed.error().kind(), ErrorKind::ResourceBusy);
@@ -336,7 +374,7 @@ mod by_assumption {
         let mut tail = assumed_exclusive(tail);
         assert_eq!((head.len(), tail.len(), head[59], tail[0]), (60, 40, 7, 7));
         tail[0] = 8;
-        assert_eq!(fs::read(&path).unwrap()[59..62], [7, 8, 7]);
+        assert_eq!(bytes_in_file(&tail, &path)[59..62], [7, 8, 7]);
         // A private copy too: what is written there stays there.
         let mut copy = assumed_exclusive(view(&path, Protection::ReadCopy));
         copy[0] = 9;
@@ -466,16 +504,17 @@ mod with_stable_deref {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/skip.rs"]
 mod skip;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
 
-#[cfg(target_os = "linux")]
+// Seals, the kernel's count of pages, code that runs: nothing that the heap has.
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 mod linux {
     use super::skip::skip;
     use super::*;

@@ -1,5 +1,6 @@
 //! Flushes by what they bring about: pages that leave memory, and failures that nobody may miss.
-#![cfg(target_os = "linux")]
+// The pages of the system are counted, and the heap has none.
+#![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs::{self, File, OpenOptions};

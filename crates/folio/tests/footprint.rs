@@ -48,17 +48,18 @@ fn dropping_never_panics() {
     assert!(unwound.is_err());
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/skip.rs"]
 mod skip;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
 
 /// What is counted, in a process of its own each.
-#[cfg(target_os = "linux")]
+// The kernel counts its mappings, and the heap has none.
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 mod linux {
     use super::maps;
     use super::skip::skip;

@@ -1,5 +1,5 @@
 //! Guards around memory, memory that nobody else can read, memory that core dumps leave out, mappings that are final.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // the heap has no guards and no secrets
 
 use folio::{Fault, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs::File;

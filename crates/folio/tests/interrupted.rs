@@ -1,6 +1,6 @@
 //! Signals that come while folio's handler runs, and handlers that change what it has found: each test is a process of its
 //! own.
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // the heap has no handler
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Pages locked in memory. The kernel locks whole pages and does not count; views do not end where pages do.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // the heap locks nothing
 
 use folio::{Access, Fault, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
 use std::fs;

@@ -1,5 +1,6 @@
 //! Options for memory: populate, no swap reservation, stacks and huge pages, and that each mapping goes as it came.
-#![cfg(target_os = "linux")]
+// The options are the system's, and nothing to the heap.
+#![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{Fault, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs;

@@ -621,7 +621,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => pair().prop_map(|(start, end)| Op::SliceRef(start, end)),
         2 => Just(Op::Freeze),
         2 => Just(Op::MakeReadOnly),
-        1 => Just(Op::MakeExec),
+        // Ordinary memory cannot be executed.
+        1 => Just(if cfg!(folio_heap) { Op::MakeReadOnly } else { Op::MakeExec }),
         4 => Just(Op::MakeMut),
         2 => Just(Op::IntoViewSync),
         2 => Just(Op::AssumeImmutable),
@@ -663,7 +664,7 @@ fn source() -> impl Strategy<Value = Source> {
         1 => Just(Open(Protection::Read)),
         1 => Just(Open(Protection::ReadCopy)),
         1 => Just(Map),
-        1 => Just(MapExec),
+        1 => Just(if cfg!(folio_heap) { Map } else { MapExec }),
         4 => Just(MapMut),
         2 => Just(MapCopy),
         2 => Just(MapCopyReadOnly),
@@ -706,7 +707,7 @@ fn model_of_file(path: &Path, source: Source, kept: bool, offset: usize, bytes: 
     Model::new(first, bytes, kind, claim, writable, false)
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
@@ -739,7 +740,7 @@ proptest! {
             expected[offset..offset + len].copy_from_slice(&bytes);
         }
         prop_assert!(fs::read(&path).unwrap() == expected, "the file is not what the twin says");
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(folio_heap)))]
         prop_assert!(soon(|| maps::of_file(&path).is_empty()), "{:?}", maps::of_file(&path));
     }
 

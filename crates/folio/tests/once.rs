@@ -1,6 +1,6 @@
 //! What is written once is written once.
 
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // no page of the heap is lost
 
 use folio::{Fault, MmapViewSync, Protection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};

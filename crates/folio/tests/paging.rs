@@ -1,6 +1,6 @@
 //! What the operations on pages promise on every system. What the kernel makes of them is looked at in `advise.rs`, `populate.rs`,
 //! `memory_locks.rs`, `residency.rs` and `discard.rs`, on Linux.
-#![cfg(any(unix, windows))]
+#![cfg(all(any(unix, windows), not(folio_heap)))] // the heap has no pages to speak of
 
 use folio::{Access, Advice, MmapMut, MmapViewSync, Protection, UncheckedAdvice, View, page_size};
 use std::io::ErrorKind;

@@ -1,4 +1,5 @@
 //! Bringing pages in: exactly those of the view, without a change to a byte, and a lost page is an error that says where.
+#![cfg(not(folio_heap))] // the heap is all there: no page of it is lost
 
 use folio::{Access, MmapMut, MmapOptions, MmapViewSync, Protection, View, page_size};
 use std::fs::{self, File};

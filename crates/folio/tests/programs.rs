@@ -3,7 +3,7 @@
 //!
 //! They are built from the sources of this package, with the versions of its lock file, and without a network.
 
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // these are programs with a handler, which the heap has not
 
 #[path = "support/skip.rs"]
 mod skip;

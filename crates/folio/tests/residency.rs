@@ -1,6 +1,6 @@
 //! Which pages are in memory: the answer against what the kernel says itself, after reads, writes and evictions whose effect is
 //! known.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // the heap does not know what is in memory
 #![allow(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
 
 use folio::{Access, Advice, MmapMut, MmapOptions, MmapViewSync, Protection, Residency, View, page_size};

@@ -1,5 +1,5 @@
 //! Memory that is filled, sealed, and handed to others.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // the heap is sealed by nobody
 
 use folio::{Fault, Mmap, MmapOptions, MmapViewSync, Protection, ViewError, page_size, shm};
 use std::ffi::c_int;

@@ -1,5 +1,6 @@
 //! `map_if_safe`: a plain slice without `unsafe`, and so only of files that the kernel proves nobody can change.
-#![cfg(target_os = "linux")]
+// The heap has no proof of what it has read.
+#![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{MmapOptions, MmapViewSync, Protection, page_size};
 use std::ffi::{CStr, c_int};

@@ -1,5 +1,5 @@
 //! Kernel copies in a thread whose stack is memory that the kernel reaches for the process itself only.
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // the heap makes no kernel copies
 
 #[path = "support/skip.rs"]
 mod skip;

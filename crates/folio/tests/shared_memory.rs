@@ -1,5 +1,5 @@
 //! Memory that is shared with children, and memory with a name.
-#![cfg(unix)]
+#![cfg(all(unix, not(folio_heap)))] // two processes share no heap
 
 use folio::{MmapOptions, MmapViewSync, Protection, page_size};
 use std::ffi::CString;

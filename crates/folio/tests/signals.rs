@@ -1,6 +1,7 @@
 //! The fault handler among everybody else's: each test is a sentence of the documentation of `folio::fault` or of
 //! PLATFORM.md, and runs in a process of its own.
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+// The heap has no handler.
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! The system calls of each level of durability, as a tracer sees them.
-#![cfg(target_os = "linux")]
+// The calls are those of maps.
+#![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
 //! The examples of two processes as a user meets them, and with a peer that does what it can to harm them.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", not(folio_heap)))] // two processes share no heap
 
 use folio::{MmapViewSync, Protection, page_size};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};

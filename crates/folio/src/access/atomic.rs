@@ -9,7 +9,7 @@ use std::io;
 
 /// Atomic access, for protocols between threads and processes in shared memory.
 ///
-/// These need a [routine](crate::fault#two-ways-one-promise): where folio has none, and after
+/// These need a [routine](crate::fault#two-ways-one-promise), or mappings that are ordinary memory: where folio has neither, and after
 /// [`use_kernel_copies`](crate::fault::use_kernel_copies), they give [`Unsupported`](io::ErrorKind::Unsupported). A value that
 /// another process has written is just a number: check it before it is used as an index or a length.
 impl View<Shared> {

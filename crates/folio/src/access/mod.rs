@@ -295,7 +295,8 @@ impl View<Shared> {
     /// Copies all of `buf` into the bytes `offset .. offset + buf.len()` of the view, or gives an error.
     ///
     /// It takes `&self`: others may write these bytes anyway, and when writers meet, each byte is one of theirs. `Ok` means
-    /// that everybody who maps or reads the file sees the bytes, not that they are on the disk: for that, flush.
+    /// that everybody who maps or reads the file sees the bytes (see [`Protection::ReadWrite`](crate::Protection::ReadWrite)), not
+    /// that they are on the disk: for that, flush.
     ///
     /// # Errors
     ///

@@ -18,10 +18,13 @@
 //!
 //! Both give the same answers, but for [the atomic accesses](ATOMIC_WIDTH), which the kernel cannot make.
 //!
-//! | | Linux, Android, Apple, FreeBSD | Windows | other systems |
+//! | | Linux, Android, Apple, FreeBSD | Windows | other Unix systems |
 //! |---|---|---|---|
 //! | x86-64, aarch64 | routines | routines | kernel copies |
-//! | other architectures | kernel copies | none: an error | kernel copies |
+//! | other architectures | kernel copies | kernel copies | kernel copies |
+//!
+//! Where mappings are copies in ordinary memory (WebAssembly, and anywhere by `--cfg folio_heap`), no page is ever lost and neither
+//! way is needed: see [`ATOMIC_WIDTH`] for what is left.
 //!
 //! # For a program with handlers of its own
 //!
@@ -40,17 +43,27 @@
 //!
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
+// Which of the ways is taken: the heap has one of its own, where mappings are ordinary memory.
+#[cfg(all(not(folio_heap), any(unix, windows)))]
 mod kernel;
 pub(crate) mod lent;
 mod stop;
-#[cfg(not(all(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
-    target_pointer_width = "64",
-    any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
-)))]
+#[cfg(all(
+    not(folio_heap),
+    any(unix, windows),
+    not(all(
+        any(target_arch = "x86_64", target_arch = "aarch64"),
+        target_pointer_width = "64",
+        any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
+    )),
+))]
 #[path = "by_kernel.rs"]
 mod way;
+#[cfg(any(folio_heap, not(any(unix, windows))))]
+#[path = "heap.rs"]
+mod way;
 #[cfg(all(
+    not(folio_heap),
     any(target_arch = "x86_64", target_arch = "aarch64"),
     target_pointer_width = "64",
     any(target_os = "linux", target_os = "android", target_vendor = "apple", target_os = "freebsd", windows),
@@ -59,7 +72,7 @@ mod way;
 mod way;
 mod word;
 
-#[cfg(all(test, unix))]
+#[cfg(all(test, unix, not(folio_heap)))]
 mod tests;
 
 pub(crate) use stop::{Short, Stop};
@@ -74,9 +87,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// process sees half of it, and it sees no half of another such access.
 ///
 /// It is 8 where folio has [routines](self#two-ways-one-promise), and 1 elsewhere and in a program that has called
-/// [`use_kernel_copies`], whatever this constant says there: the kernel does not say how it copies.
+/// [`use_kernel_copies`], whatever this constant says there: the kernel does not say how it copies. It is 8 as well where
+/// mappings are copies in ordinary memory: a lock takes the place of the machine there, for the atomic accesses too.
 ///
-/// The atomic accesses need a routine: `load_acquire`, `store_release`, `compare_exchange` and `fetch_add` are
+/// The atomic accesses need a routine or that lock: `load_acquire`, `store_release`, `compare_exchange` and `fetch_add` are
 /// [`Unsupported`](io::ErrorKind::Unsupported) with kernel copies. The kernel offers no such access that would answer with
 /// an error, and an ordinary one may meet a page that was there when it was probed and is gone now.
 pub const ATOMIC_WIDTH: usize = way::ATOMIC_WIDTH;
@@ -101,7 +115,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Errors
 ///
-/// - [`Unsupported`](io::ErrorKind::Unsupported) where folio has no routines, and after [`use_kernel_copies`]: checked
+/// - [`Unsupported`](io::ErrorKind::Unsupported) where folio has no routines (on ordinary memory, for one), and after [`use_kernel_copies`]: checked
 ///   access works without a handler there.
 /// - An error of another kind when all entry points are used up, or as the system gives it.
 ///

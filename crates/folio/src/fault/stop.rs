@@ -14,6 +14,7 @@ pub struct Short(NonZeroUsize);
 
 impl Short {
     /// Nothing was tried: the thread has not been prepared, or the kernel has to do it.
+    #[allow(dead_code, reason = "nothing falls short where mappings are ordinary memory")]
     pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
 
     /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.

@@ -46,6 +46,8 @@ impl Mapping {
                 self.fill_lost_pages()?;
             }
         } else {
+            // What is behind the new end is not handed over later.
+            self.write_back()?;
             self.len = len;
             self.locks.follow(self, old, new);
         }
@@ -163,6 +165,7 @@ impl Mapping {
                 "neither can the system do this, nor can what was written be moved to another mapping",
             ));
         }
+        self.write_back()?;
         let base = self.map_again(mapped, if memory { Protection::ReadWrite } else { self.protection })?;
         let moved = self.fill(base, mapped).and_then(|()| {
             // SAFETY: the range is what the backend mapped from this source [M1], and nobody uses it (see `exchange`).

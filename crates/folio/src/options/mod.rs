@@ -107,6 +107,9 @@ impl MmapOptions {
     /// On Windows that page is the last one there can be: a view that reaches further gives
     /// [`Unsupported`](io::ErrorKind::Unsupported), because the system would make the file longer instead.
     ///
+    /// Where mappings are copies (WebAssembly, `--cfg folio_heap`) all bytes behind the end are zeros, and stay so when the file
+    /// grows; flushing what was written to them is an error until it has.
+    ///
     /// # Examples
     ///
     /// ```
@@ -226,6 +229,10 @@ impl MmapOptions {
     ///
     /// On macOS, iOS and Windows flushing needs the file, so mappings that write to it always keep one. On Windows the locks
     /// of `LockFileEx` belong to the open file, as those of `flock` do, and last until the duplicate is closed too.
+    ///
+    /// So do they where mappings are copies, by `--cfg folio_heap`. On WebAssembly a handle cannot be duplicated: a mapping that keeps a
+    /// file of the program's, and so every one that writes to such a file, gives [`Unsupported`](io::ErrorKind::Unsupported) there;
+    /// [`open_path`](View::open_path) and [`create_new`](View::create_new) keep the file that they opened.
     pub fn keep_file(&mut self) -> &mut Self {
         self.keep_file = true;
         self
@@ -452,6 +459,8 @@ impl MmapOptions {
     /// On Windows the file must be open for executing too: by `OpenOptionsExt::access_mode(GENERIC_READ | GENERIC_EXECUTE)`, or
     /// use [`open_path`](View::open_path), which opens it so. What is mapped is the file's bytes, not a program's image.
     ///
+    /// Where mappings are copies (WebAssembly, `--cfg folio_heap`) it gives [`Unsupported`](io::ErrorKind::Unsupported).
+    ///
     /// # Errors
     ///
     /// See [`MmapOptions`]; [`PermissionDenied`](io::ErrorKind::PermissionDenied) also for a file system mounted `noexec`, and
@@ -611,7 +620,8 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// Unix. Windows has no `fork`: [`Unsupported`](io::ErrorKind::Unsupported).
+    /// Unix. Windows has no `fork`, and ordinary memory (WebAssembly, `--cfg folio_heap`) is copied by it:
+    /// [`Unsupported`](io::ErrorKind::Unsupported).
     ///
     /// # Errors
     ///

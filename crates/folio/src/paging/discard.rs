@@ -23,7 +23,8 @@ impl View<Exclusive> {
     ///
     /// `madvise(MADV_DONTNEED)` on Linux, at once. Elsewhere the bytes are filled with zeros, and then the system is told that it may
     /// take the pages when it needs them: `MADV_FREE` on macOS, iOS, the BSDs and illumos, `DiscardVirtualMemory` on Windows.
-    /// Locked pages are filled with zeros and keep their memory.
+    /// Locked pages are filled with zeros and keep their memory, and so is all memory where mappings are ordinary memory
+    /// (WebAssembly, `--cfg folio_heap`).
     ///
     /// # Errors
     ///

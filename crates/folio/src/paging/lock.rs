@@ -9,12 +9,12 @@
 use super::intervals::Intervals;
 use crate::background;
 use crate::mapping::Mapping;
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::sys::{self, NotLocked};
 use crate::view::{Access, View};
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 impl<A: Access> View<A> {
     /// Brings the pages of the view into memory and keeps them there: they are not paged out until they are unlocked.

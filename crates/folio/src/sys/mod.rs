@@ -12,6 +12,7 @@
 //! - addresses and lengths given to [`protect`], [`flush`], [`start_flush`] and all of [`paging`] are whole pages of that
 //!   mapping (its own page size, which is larger than [`page_size`] for huge pages), and those given to [`unmap`] are exactly
 //!   what the mapping calls returned and were asked for;
+//! - where [`COPIES`] is set, [`flush`] and [`start_flush`] are given the bytes of one view instead, and no byte more;
 //! - file offsets given to [`map_file`] are multiples of [`granularity`], and `offset + len` fits an `i64`.
 //!
 //! What each backend supplies:
@@ -31,6 +32,7 @@
 //! | [`flush`], [`start_flush`] | durable, and started: see the durability layer for the promise |
 //! | [`starts_through`] | whether [`start_flush`] can use a handle of this file |
 //! | [`sync_all`] | file data and all metadata on stable storage |
+//! | [`COPIES`], [`write_back`] | whether mappings are copies of the file in memory of the process; hands what was written to the file |
 //! | [`KEEPS_FILE`] | whether flushing needs the file's handle, so that writable shared mappings always keep one |
 //! | [`on_fork`], [`without_signals`] | for the thread that flushes in the background; nothing where there are no such things |
 //! | [`allocate`] | real blocks for a range of a file, the file extended if it is shorter, never shrunk |
@@ -38,7 +40,7 @@
 //! | [`file_len_limit`], [`file_too_long`] | how long the process may make a file, and the error for a longer one |
 //! | [`write_at`], [`set_len`] | for file systems without the call behind [`allocate`] |
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
-//! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault |
+//! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault; the heap, where there are none, has `copy_out` and `copy_in` |
 //!
 //! And in a module `paging` (a platform without pages takes `no_paging.rs`):
 //!
@@ -67,30 +69,43 @@ use crate::Protection;
 pub(crate) mod extras;
 
 #[cfg(unix)]
+#[cfg_attr(folio_heap, allow(dead_code, unused_imports, reason = "the heap takes the files from here, not the maps"))]
 mod unix;
-#[cfg(unix)]
+#[cfg(all(unix, not(folio_heap)))]
 use unix as backend;
 
 #[cfg(windows)]
+#[cfg_attr(folio_heap, allow(dead_code, unused_imports, reason = "the heap takes the files from here, not the maps"))]
 mod windows;
-#[cfg(windows)]
+#[cfg(all(windows, not(folio_heap)))]
 use windows as backend;
 
-#[cfg(not(any(unix, windows)))]
+// Where there are no maps of files, or none are wanted.
+#[cfg(any(folio_heap, not(any(unix, windows))))]
+mod heap;
+#[cfg(any(folio_heap, not(any(unix, windows))))]
 pub(crate) mod no_paging;
-#[cfg(not(any(unix, windows)))]
+#[cfg(any(folio_heap, not(any(unix, windows))))]
 mod unsupported;
-#[cfg(not(any(unix, windows)))]
-use unsupported as backend;
+#[cfg(any(folio_heap, not(any(unix, windows))))]
+use heap as backend;
 
 pub use backend::AsFile;
 pub(crate) use backend::paging;
 pub(crate) use backend::{
-    File, FileRef, KEEPS_FILE, allocate, checked_read, checked_write, duplicate, file_len_limit, file_of, file_ref,
-    file_too_long, flush, forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open,
-    page_size, probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all,
-    unmap, without_signals, write_at,
+    COPIES, File, FileRef, KEEPS_FILE, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, flush,
+    forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open, page_size,
+    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all, unmap,
+    without_signals, write_at, write_back,
 };
+
+// The two ways to the bytes of a mapping that others may be using, or lose.
+#[cfg(all(not(folio_heap), any(unix, windows)))]
+pub(crate) use backend::{checked_read, checked_write};
+#[cfg(all(test, folio_shuttle))]
+pub(crate) use heap::trouble;
+#[cfg(any(folio_heap, not(any(unix, windows))))]
+pub(crate) use heap::{copy_in, copy_out};
 
 /// What [`inspect`] says of an open file.
 #[derive(Clone, Copy, Debug)]
@@ -223,12 +238,6 @@ pub(crate) enum Proof {
     Fails,
     /// The system has no such proof.
     Unknown,
-}
-
-/// The error of everything that needs an operating system where there is none that folio knows.
-#[cfg(not(any(unix, windows)))]
-pub(crate) fn unsupported() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::Unsupported, "folio has no backend for this platform")
 }
 
 /// Turns the `0` or `-1` of a system call into a result. Call it at once: it reads the last error.

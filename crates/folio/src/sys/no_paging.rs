@@ -23,8 +23,9 @@ pub(crate) unsafe fn advise_unchecked(_address: NonNull<u8>, _len: usize, _advic
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Ordinary memory is all there. Touching it would be no better: what else lies in a page may be somebody's `&mut [u8]`.
 pub(crate) fn populate(_address: NonNull<u8>, _len: usize, _how: Populate) -> io::Result<Populated> {
-    Ok(Populated::NotSupported)
+    Ok(Populated::Done)
 }
 
 pub(crate) fn lock(_address: NonNull<u8>, _len: usize) -> Result<(), NotLocked> {
@@ -35,8 +36,9 @@ pub(crate) fn unlock(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// An allocator takes no part of an allocation back. What is to be zeros is zeros by now, and that is all.
 pub(crate) unsafe fn discard(_address: NonNull<u8>, _len: usize) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    Ok(())
 }
 
 pub(crate) fn resident(_address: NonNull<u8>, _len: usize, _pages: &mut [u8]) -> io::Result<()> {

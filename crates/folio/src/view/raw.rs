@@ -5,12 +5,12 @@ use crate::background;
 use crate::error::{invalid_input, not_unique};
 use crate::mapping::{Claim, Mapping};
 use crate::range;
+use crate::sync::Arc;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// Who else may touch the bytes of a view: the parameter of [`View`].
 ///
@@ -100,7 +100,7 @@ pub struct View<A: Access> {
 // thread may do with them [V2][V3] another may.
 unsafe impl<A: Access> Send for View<A> {}
 // SAFETY: `&View` reads addresses and, through checked copies, bytes. On `Shared` views it also writes bytes, by copies that
-// are outside of Rust's memory model and allow races; on the others writing takes `&mut`.
+// allow races, for they are outside of Rust's memory model or made of atomics; on the others writing takes `&mut`.
 unsafe impl<A: Access> Sync for View<A> {}
 
 const _: () = {

@@ -5,7 +5,8 @@
 //! the one that is tested, and that has to exit with 0. A cell that folio refuses by design is asserted to be refused, and
 //! listed with the reason; so is a cause that this machine cannot stage. None is silently absent.
 
-#![cfg(unix)]
+// No page of the heap is ever lost.
+#![cfg(all(unix, not(folio_heap)))]
 
 mod cells;
 mod process;

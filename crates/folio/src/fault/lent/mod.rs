@@ -10,6 +10,7 @@
 
 #![cfg_attr(
     not(all(
+        not(folio_heap),
         any(target_os = "linux", target_os = "android"),
         any(target_arch = "x86_64", target_arch = "aarch64"),
         target_pointer_width = "64",
@@ -21,10 +22,10 @@ mod extent;
 mod guard;
 mod pages;
 mod sync;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(folio_heap)))]
 #[path = "linux.rs"]
 mod system;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(folio_heap))))]
 #[path = "none.rs"]
 mod system;
 mod table;

@@ -10,35 +10,42 @@
 //! | [`secret_file`] | `memfd_secret` | no | no |
 //! | [`leave_out_of_dumps`] | `MADV_DONTDUMP` | `MADV_NOCORE` | no |
 //! | [`mseal`] | `mseal` | no | no |
+//!
+//! Nor has the heap any of it: `--cfg folio_heap` takes what is elsewhere.
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(folio_heap)))]
 mod linux;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(folio_heap)))]
 use linux as extras;
 
-#[cfg(target_os = "freebsd")]
+#[cfg(all(target_os = "freebsd", not(folio_heap)))]
 mod freebsd;
-#[cfg(target_os = "freebsd")]
+#[cfg(all(target_os = "freebsd", not(folio_heap)))]
 use freebsd as extras;
 
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
 mod none;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
 use none as extras;
 
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(folio_heap)))]
 mod seals;
 
 pub(crate) use extras::{leave_out_of_dumps, map_file_over, mseal, secret_file};
-#[cfg(all(unix, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
+#[cfg(all(folio_heap, any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) use none::is_sealed;
+#[cfg(all(unix, any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))))]
 pub(crate) use none::memory_file;
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+#[cfg(any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
 pub(crate) use none::{check_sealable, seal};
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+#[cfg(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(folio_heap)))]
 pub(crate) use seals::{check_sealable, is_sealed, memory_file, seal};
 
 /// The error of what this system has no call for.
-#[cfg_attr(any(target_os = "linux", target_os = "android"), expect(dead_code, reason = "Linux has all of them"))]
+#[cfg_attr(
+    all(any(target_os = "linux", target_os = "android"), not(folio_heap)),
+    expect(dead_code, reason = "Linux has all of them")
+)]
 fn lacks(what: &'static str) -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::Unsupported, what)
 }

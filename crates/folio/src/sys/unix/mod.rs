@@ -33,6 +33,9 @@ pub(crate) use os::{
     start_flush, starts_through, sync_all,
 };
 
+/// What is mapped is the file.
+pub(crate) const COPIES: bool = false;
+
 /// A file that can be mapped: on Unix everything that lends its descriptor by [`AsFd`], such as
 /// [`std::fs::File`], [`OwnedFd`] or a reference to one; on Windows everything that lends a handle by `AsHandle`.
 ///
@@ -262,6 +265,11 @@ pub(crate) fn probe_mappable(file: FileRef<'_>, page_size: usize, flags: &MapFla
 pub(crate) unsafe fn unmap(address: NonNull<u8>, len: usize, _source: Source) -> io::Result<()> {
     // SAFETY: the caller gives up a mapping of exactly this range.
     zero_or_errno(unsafe { libc::munmap(address.as_ptr().cast(), len) })
+}
+
+/// What is written to a shared mapping is in the file (POSIX).
+pub(crate) fn write_back(_address: NonNull<u8>, _len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
+    Ok(())
 }
 
 /// `mprotect`.

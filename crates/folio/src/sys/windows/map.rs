@@ -19,6 +19,9 @@ use windows_sys::Win32::System::Memory::{
     PAGE_WRITECOPY, UnmapViewOfFile, VirtualAlloc, VirtualFree, VirtualProtect,
 };
 
+/// What is mapped is the file.
+pub(crate) const COPIES: bool = false;
+
 /// What pages of this protection are to the system.
 fn page_bits(protection: Protection) -> PAGE_PROTECTION_FLAGS {
     match protection {
@@ -171,6 +174,11 @@ pub(crate) unsafe fn unmap(address: NonNull<u8>, _len: usize, source: Source) ->
             true_or_last_error(unsafe { VirtualFree(address_of(address), 0, MEM_RELEASE) })
         }
     }
+}
+
+/// What is written to a view of a section is in its file (`CreateFileMapping`, remarks on coherence).
+pub(crate) fn write_back(_address: NonNull<u8>, _len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
+    Ok(())
 }
 
 /// `VirtualProtect`.

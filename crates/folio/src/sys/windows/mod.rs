@@ -21,7 +21,9 @@ pub(crate) use file::{
     set_len, write_at,
 };
 pub(crate) use flush::{KEEPS_FILE, flush, start_flush, starts_through, sync_all};
-pub(crate) use map::{forbid, huge_page_size, map_anonymous, map_file, probe_mappable, protect, remap, unmap};
+pub(crate) use map::{
+    COPIES, forbid, huge_page_size, map_anonymous, map_file, probe_mappable, protect, remap, unmap, write_back,
+};
 
 use std::ffi::c_void;
 use std::io;
