@@ -194,10 +194,10 @@ fn output_that_cannot_be_written_is_an_error_and_no_panic() {
 mod interrupted {
     use super::Tour;
     use std::fs;
-    use std::io::{ErrorKind, Write};
+    use std::io::{self, ErrorKind, Write};
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
-    use std::os::unix::process::ExitStatusExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::process::Command;
     use std::thread;
     use std::time::Duration;
@@ -207,6 +207,8 @@ mod interrupted {
     fn an_interrupted_tour_leaves_nothing_behind() {
         for (name, number) in [("INT", 2), ("TERM", 15), ("KILL", 9)] {
             let mut tour = Tour::new();
+            // SAFETY: signal(2) may be called between fork and exec.
+            unsafe { tour.command.pre_exec(signals_end_it) };
             // Nobody reads, so the tour waits at its first line for good. It has made its file by then.
             let (_reader, full) = full_stream();
             let mut child = tour.command.stdout(OwnedFd::from(full)).spawn().unwrap();
@@ -223,6 +225,17 @@ mod interrupted {
             assert_eq!(child.wait().unwrap().signal(), Some(number));
             tour.assert_clean();
         }
+    }
+
+    /// A program that a shell starts in the background ignores SIGINT, and so do its children.
+    fn signals_end_it() -> io::Result<()> {
+        for signal in [libc::SIGINT, libc::SIGTERM] {
+            // SAFETY: the default action is one for each signal.
+            if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
     }
 
     /// A stream that takes no more before somebody has read from its other end, which is the first of the two.
