@@ -54,7 +54,7 @@ fn a_child_begins_with_a_thread_of_its_own() {
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-            unsafe { libc::alarm(60) };
+            unsafe { libc::alarm(600) };
             let own = MmapViewSync::anonymous(100).unwrap().whole().is_ok_and(|view| view.len() == 100);
             let map = written();
             let flushed = map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok());

@@ -5,6 +5,10 @@
 
 #![cfg(unix)]
 
+#[allow(dead_code, reason = "not every test uses all of it")]
+#[path = "support/runner.rs"]
+mod runner;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +25,7 @@ struct Tour {
 impl Tour {
     fn new() -> Tour {
         let temp = tempfile::tempdir().unwrap();
-        let mut command = Command::new(binary());
+        let mut command = runner::command(binary());
         command
             .env("TMPDIR", temp.path())
             .env("FOLIO_TOUR_MIB", "1")

@@ -9,6 +9,9 @@
 
 mod cells;
 mod process;
+#[path = "../support/runner.rs"]
+#[allow(dead_code, reason = "not every test uses all of it")]
+mod runner;
 mod stage;
 #[cfg(target_os = "linux")]
 mod system;

@@ -1,18 +1,18 @@
 //! The processes: this program once more for each cause, and a fork of that for each cell.
 
 use crate::cells::{Call, Cause, Cell, Kind, Place, Way};
-use crate::trial;
+use crate::{runner, trial};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 
 /// The child's task: "cells" or "control", the number of the cause, and the directory of its stage.
 const TASK: &str = "FOLIO_MATRIX_TASK";
 /// Seconds after which a cell that hangs is ended by SIGALRM.
-const PATIENCE: u32 = 60;
+const PATIENCE: u32 = 600;
 
 /// Runs all cells of a cause. How each ended, by its name: "done", or what went wrong.
 pub(crate) fn cells_in_child(cause: Cause, directory: &Path) -> HashMap<String, String> {
@@ -30,7 +30,7 @@ pub(crate) fn control_name(cause: Cause, kind: Kind, place: Place) -> String {
 
 fn in_child(task: &str, cause: Cause, directory: &Path) -> HashMap<String, String> {
     // With one test thread the harness runs the test on the main thread, and has no other.
-    let output = Command::new(std::env::current_exe().unwrap())
+    let output = runner::this_program()
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(TASK, format!("{task} {} {}", cause as usize, directory.display()))
         .stderr(Stdio::inherit())
