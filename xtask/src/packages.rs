@@ -23,7 +23,9 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
     let mut updated = Ok(());
     UPDATE.call_once(|| updated = execute(cmd!(shell, "apt-get update --quiet --quiet")));
     updated.with_context(by_hand)?;
-    let install = cmd!(shell, "apt-get install --quiet --quiet --yes --no-install-recommends");
+    // Another installation may be running: of a machine that is being set up, or of another command of this kind.
+    let wait = "DPkg::Lock::Timeout=600";
+    let install = cmd!(shell, "apt-get install --quiet --quiet --yes --no-install-recommends --option {wait}");
     execute(install.args(&missing)).with_context(by_hand)
 }
 

@@ -108,8 +108,11 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
         "RUSTFLAGS",
         format!("-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"),
     );
-    let options = format!("external_symbolizer_path={SYMBOLIZER}");
-    shell.set_var("TSAN_OPTIONS", &options);
+    // The signals of faults are the subject of many tests: the sanitizer's own handlers would be one more predecessor, which
+    // ends the process in a way of its own. Of children that are forked beside threads, tests use what is allowed there.
+    let signals = "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0";
+    let options = format!("external_symbolizer_path={SYMBOLIZER}:{signals}");
+    shell.set_var("TSAN_OPTIONS", format!("{options}:die_after_fork=0"));
     shell.set_var("ASAN_OPTIONS", &options);
     Ok(shell)
 }
