@@ -21,6 +21,7 @@ mod suite;
 mod workspace;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -52,6 +53,9 @@ enum Command {
         /// Print the table of targets and end
         #[arg(long)]
         list: bool,
+        /// Do a part of what another of these commands does, which waits for the results in this folder
+        #[arg(long, value_name = "FOLDER", hide = true)]
+        part_of: Option<PathBuf>,
     },
 }
 
@@ -59,7 +63,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Ci { steps } => ci::run(&steps),
         Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
-        Command::Cross { targets, list } => cross::run(&targets, list),
+        Command::Cross { targets, list, part_of } => cross::run(&cross::Request { targets, list, part_of }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
