@@ -2,7 +2,9 @@
 
 #![cfg(any(unix, windows))]
 
-use folio::{MmapMut, MmapOptions, MmapViewSync};
+#[cfg(unix)]
+use folio::MmapViewSync;
+use folio::{MmapMut, MmapOptions};
 use std::io::ErrorKind;
 
 const LEN: usize = 1 << 20;

@@ -54,6 +54,12 @@ pub(crate) struct Way {
     pub(crate) variables: &'static [(&'static str, &'static str)],
 }
 
+/// Fewer random cases: an emulator takes many times as long for each.
+const FEW_CASES: (&str, &str) = ("PROPTEST_CASES", "16");
+
+/// A backtrace reads the program's own file by a map at an offset that page sizes above the host's do not allow.
+const NO_BACKTRACE: (&str, &str) = ("RUST_BACKTRACE", "0");
+
 const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
 
 /// All targets, those that say most first.
@@ -65,17 +71,20 @@ pub(crate) const TARGETS: &[Target] = &[
             linker: Some("aarch64-linux-gnu-gcc"),
             prepare: Prepare::Nothing,
             ways: &[
-                Way { runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu", tags: &["qemu", "pages-4k"], variables: &[] },
-                // A backtrace reads the program's own file by a map at an offset that these page sizes do not allow.
+                Way {
+                    runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+                    tags: &["qemu", "pages-4k"],
+                    variables: &[FEW_CASES],
+                },
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-16k"],
-                    variables: &[("RUST_BACKTRACE", "0")],
+                    variables: &[FEW_CASES, NO_BACKTRACE],
                 },
                 Way {
                     runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-64k"],
-                    variables: &[("RUST_BACKTRACE", "0")],
+                    variables: &[FEW_CASES, NO_BACKTRACE],
                 },
             ],
         }),
@@ -89,7 +98,7 @@ pub(crate) const TARGETS: &[Target] = &[
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
-                variables: &[],
+                variables: &[FEW_CASES],
             }],
         }),
     },
