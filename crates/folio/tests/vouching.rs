@@ -2,7 +2,7 @@
 
 #![cfg(any(unix, windows))]
 
-use folio::{Mmap, MmapMut, MmapOptions, MmapViewSync, Protection};
+use folio::{MmapMut, MmapOptions, MmapViewSync, Protection};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -69,7 +69,7 @@ fn a_file_is_asked_for_its_handle_once() {
 fn assume_exclusive_makes_the_pages_writable() {
     let file = file(&[0; 100]);
     // SAFETY: nobody else has the file.
-    let map = unsafe { Mmap::map(&file) }.unwrap();
+    let map = unsafe { MmapOptions::new().keep_file().map(&file) }.unwrap();
     assert_eq!(map.clone().make_mut().unwrap_err().error().kind(), ErrorKind::ResourceBusy);
     let failed = map.make_mut().unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);

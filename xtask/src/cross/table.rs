@@ -55,10 +55,11 @@ pub(crate) struct Way {
 }
 
 /// Fewer random cases: an emulator takes many times as long for each.
-const FEW_CASES: (&str, &str) = ("PROPTEST_CASES", "16");
+const FEW_CASES: [(&str, &str); 2] = [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20")];
 
-/// A backtrace reads the program's own file by a map at an offset that page sizes above the host's do not allow.
-const NO_BACKTRACE: (&str, &str) = ("RUST_BACKTRACE", "0");
+/// Beside that no backtraces, for which a program reads its own file by a map at an offset that page sizes above the host's
+/// do not allow.
+const LARGE_PAGES: [(&str, &str); 3] = [FEW_CASES[0], FEW_CASES[1], ("RUST_BACKTRACE", "0")];
 
 const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
 
@@ -74,17 +75,17 @@ pub(crate) const TARGETS: &[Target] = &[
                 Way {
                     runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-4k"],
-                    variables: &[FEW_CASES],
+                    variables: &FEW_CASES,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-16k"],
-                    variables: &[FEW_CASES, NO_BACKTRACE],
+                    variables: &LARGE_PAGES,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-64k"],
-                    variables: &[FEW_CASES, NO_BACKTRACE],
+                    variables: &LARGE_PAGES,
                 },
             ],
         }),
@@ -98,7 +99,7 @@ pub(crate) const TARGETS: &[Target] = &[
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
-                variables: &[FEW_CASES],
+                variables: &FEW_CASES,
             }],
         }),
     },

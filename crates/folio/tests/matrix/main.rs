@@ -92,6 +92,10 @@ fn a_plain_slice_dies_of_each_cause() {
         for &kind in Kind::ALL {
             for &place in Place::ALL {
                 let name = process::control_name(cause, kind, place);
+                if !process::can_be_controlled(place) {
+                    eprintln!("skipped: {name}: QEMU does not end a process that blocks the signal");
+                    continue;
+                }
                 let end = ends.get(&name).map_or("not reported", String::as_str);
                 assert_eq!(end, format!("signal {}", libc::SIGBUS), "{name}");
                 died += 1;

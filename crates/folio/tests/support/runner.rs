@@ -24,6 +24,11 @@ pub(crate) fn traced(tracer: &[&str], program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// Whether this program runs through an emulator.
+pub(crate) fn is_emulated() -> bool {
+    !emulator().is_empty()
+}
+
 /// What cargo runs the tests with, if this is not a machine of their kind: a program and its options, from the variable
 /// that cargo has it from.
 fn emulator() -> String {

@@ -118,7 +118,13 @@ pub(crate) fn map_anonymous(len: usize, flags: &MapFlags) -> io::Result<NonNull<
     // SAFETY: without an address of ours the system takes one where nothing else is, so no memory that Rust knows of is
     // touched.
     let address = unsafe { VirtualAlloc(ptr::null(), len, kind, page_bits(flags.protection)) };
-    NonNull::new(address.cast()).ok_or_else(|| explained(io::Error::last_os_error()))
+    NonNull::new(address.cast()).ok_or_else(|| {
+        let error = io::Error::last_os_error();
+        // Of all parameters but those of large pages the length is the only one that can be wrong: more than the address
+        // space has.
+        let too_long = flags.huge.is_none() && is(&error, ERROR_INVALID_PARAMETER);
+        if too_long { io::Error::new(io::ErrorKind::OutOfMemory, error) } else { explained(error) }
+    })
 }
 
 /// `GetLargePageMinimum`: the one size of large pages that `VirtualAlloc` gives.
