@@ -1,6 +1,6 @@
 //! Which bytes of which file a map shows: empty files, lengths and offsets at and past every edge, and who may map what.
 
-use folio::{Fault, Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
+use folio::{Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 
@@ -222,7 +222,7 @@ fn allow_past_end_gives_bytes_that_come_with_the_file() {
 
     let view = options.map_view(&file, Protection::ReadWrite).unwrap();
     let mut seen = vec![0xee; 4 * page];
-    let fault = Fault::of(&view.read_exact_at(&mut seen, 0).unwrap_err()).expect("a fault");
+    let fault = folio::Fault::of(&view.read_exact_at(&mut seen, 0).unwrap_err()).expect("a fault");
     assert_eq!(fault.offset, 2 * page);
     assert!(seen[..page + 10] == bytes);
     assert!(
