@@ -12,6 +12,8 @@ mod process;
 #[path = "../support/runner.rs"]
 #[allow(dead_code, reason = "not every test uses all of it")]
 mod runner;
+#[path = "../support/skip.rs"]
+mod skip;
 mod stage;
 #[cfg(target_os = "linux")]
 mod system;
@@ -49,7 +51,7 @@ fn every_lost_page_is_an_error_in_every_cell() {
         let staged = match stage::Stage::new(cause) {
             Ok(staged) => staged,
             Err(reason) => {
-                eprintln!("skipped: {cause}: {reason}");
+                skip::skip(&cause.to_string(), &reason);
                 *tally.listed.entry(format!("{cause}: {reason}")).or_default() += Cell::of(cause).count();
                 continue;
             }
@@ -84,7 +86,7 @@ fn a_plain_slice_dies_of_each_cause() {
         let staged = match stage::Stage::new(cause) {
             Ok(staged) => staged,
             Err(reason) => {
-                eprintln!("skipped: plain slice, {cause}: {reason}");
+                skip::skip(&format!("plain slice, {cause}"), &reason);
                 continue;
             }
         };
@@ -93,7 +95,7 @@ fn a_plain_slice_dies_of_each_cause() {
             for &place in Place::ALL {
                 let name = process::control_name(cause, kind, place);
                 if !process::can_be_controlled(place) {
-                    eprintln!("skipped: {name}: QEMU does not end a process that blocks the signal");
+                    skip::skip(&name, "QEMU does not end a process that blocks the signal");
                     continue;
                 }
                 let end = ends.get(&name).map_or("not reported", String::as_str);
