@@ -32,7 +32,8 @@ fn end_of(test: &str, body: impl FnOnce()) -> i32 {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", test, "--test-threads=1", "--nocapture"]).env(MARK, test);
     let output = child.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("running 1 test"), "there is no test {test}: {said}");
     output.status.code().unwrap_or_else(|| panic!("{test} ended without a code: {said}"))
 }
 
