@@ -20,7 +20,7 @@ use windows_sys::Win32::System::Threading::ExitProcess;
 /// How a process ends that nobody saved from an access violation.
 const VIOLATION: i32 = EXCEPTION_ACCESS_VIOLATION;
 /// How [`end_process`] ends it.
-const ENDED_BY_HANDLER: i32 = 77;
+const ENDED_BY_HANDLER: u8 = 77;
 
 /// Runs `body` in a process of its own, this test started again, and says how that ended.
 fn end_of(test: &str, body: impl FnOnce()) -> i32 {
@@ -99,7 +99,7 @@ fn an_exception_that_the_program_raises_is_not_taken_for_a_fault() {
         let view = half_lost();
         assert_recovers(&view);
         let parameters = [0, view.as_ptr().addr() + page_size()];
-        // SAFETY: as many parameters as are said.
+        // SAFETY: the array has as many parameters as are said.
         unsafe { RaiseException(EXCEPTION_ACCESS_VIOLATION.cast_unsigned(), 0, 2, parameters.as_ptr()) };
     });
     assert_eq!(end, VIOLATION);
@@ -108,10 +108,10 @@ fn an_exception_that_the_program_raises_is_not_taken_for_a_fault() {
 unsafe extern "system" fn end_process(exception: *mut EXCEPTION_POINTERS) -> i32 {
     // SAFETY: the system gives a valid pointer.
     let record = unsafe { (*exception).ExceptionRecord };
-    // SAFETY: as in the line above.
+    // SAFETY: the record that it points to is as valid.
     if unsafe { (*record).ExceptionCode } == EXCEPTION_ACCESS_VIOLATION {
-        // SAFETY: no preconditions.
-        unsafe { ExitProcess(ENDED_BY_HANDLER.cast_unsigned()) };
+        // SAFETY: the call has no preconditions.
+        unsafe { ExitProcess(ENDED_BY_HANDLER.into()) };
     }
     EXCEPTION_CONTINUE_SEARCH
 }
@@ -126,7 +126,7 @@ fn an_earlier_handler_hears_of_what_is_not_ours_and_of_nothing_else() {
         assert_eq!(fault::count(), 1);
         touch(view.as_ptr().wrapping_add(page_size()));
     });
-    assert_eq!(end, ENDED_BY_HANDLER);
+    assert_eq!(end, i32::from(ENDED_BY_HANDLER));
 }
 
 static HEARD: AtomicUsize = AtomicUsize::new(0);
