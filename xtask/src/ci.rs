@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, heap, minimal, model, report, rules, wasi};
+use crate::{bench, compat, cross, heap, minimal, model, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -55,6 +55,8 @@ pub(crate) enum Step {
     Minimal,
     /// The package as users get it
     Package,
+    /// The tests on another system and on other processors
+    Cross,
 }
 
 /// Runs `steps`, or all if there are none, each to its end whatever became of the ones before it.
@@ -145,6 +147,10 @@ impl Step {
             Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
+            Step::Cross => cross::run(&cross::Request {
+                targets: cross::ON_EVERY_CHANGE.iter().map(|&triple| triple.to_owned()).collect(),
+                ..cross::Request::default()
+            }),
         }
     }
 }

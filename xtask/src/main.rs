@@ -29,6 +29,7 @@ mod wasi;
 mod workspace;
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -75,6 +76,9 @@ enum Command {
         /// Print the table of targets and end
         #[arg(long)]
         list: bool,
+        /// Do a part of what another of these commands does, which waits for the results in this folder
+        #[arg(long, value_name = "FOLDER", hide = true)]
+        part_of: Option<PathBuf>,
     },
 }
 
@@ -85,7 +89,7 @@ fn main() -> ExitCode {
         Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
         Command::Clients { time: Some(rounds), .. } => clients::time(rounds),
         Command::Clients { programs, time: None } => clients::run(&programs),
-        Command::Cross { targets, list } => cross::run(&targets, list),
+        Command::Cross { targets, list, part_of } => cross::run(&cross::Request { targets, list, part_of }),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

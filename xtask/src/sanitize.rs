@@ -123,7 +123,7 @@ fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<Counts> {
     suite.build()?;
     let skips = skips::load()?;
     let left_out = skips::names(&skips, &["sanitizer", sanitizer.name()], &suite.list()?)?;
-    suite.run(&left_out)
+    Ok(suite.run(&left_out)?.counts)
 }
 
 /// Builds the test with a defect in it, runs it, and looks for the sanitizer's report.

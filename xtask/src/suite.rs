@@ -4,6 +4,7 @@ use crate::foreign::BUILD_STD;
 use crate::skips;
 use crate::workspace::{cargo, execute, shell, tee};
 use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use xshell::{Cmd, Shell, cmd};
 
@@ -44,12 +45,12 @@ impl Suite<'_> {
     /// # Errors
     ///
     /// If a test program cannot be built or does not come to its end; failed tests are in the counts.
-    pub(crate) fn run(&self, left_out: &[&str]) -> Result<Counts> {
+    pub(crate) fn run(&self, left_out: &[&str]) -> Result<Ran> {
         let command = self.cargo_test(&["--no-fail-fast", "--"]).args(skips::arguments(left_out));
         let outcome = tee(command)?;
         let counts = Counts::of(&outcome.stdout);
         ensure!(outcome.success || counts.failed > 0, "a test program did not come to its end");
-        Ok(counts)
+        Ok(Ran { counts, gave_up: gave_up(&outcome.stderr) })
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> Cmd<'_> {
@@ -75,8 +76,17 @@ pub(crate) fn host_tests() -> Result<BTreeSet<String>> {
     Ok(listed(&output.quiet().read()?))
 }
 
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Ran {
+    pub(crate) counts: Counts,
+    /// The names of what has passed without having been tested, because something that it needs is not there. Most are
+    /// names of tests, some of parts of a test.
+    pub(crate) gave_up: BTreeSet<String>,
+}
+
 /// Numbers of tests, summed over the test programs of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
@@ -118,9 +128,15 @@ fn listed(output: &str) -> BTreeSet<String> {
     output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
+/// The names in the lines by which tests say that they have not tested: `skipped: NAME: REASON`.
+fn gave_up(output: &str) -> BTreeSet<String> {
+    let name = |line: &str| Some(line.strip_prefix("skipped: ")?.split_once(": ")?.0.to_owned());
+    output.lines().filter_map(name).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Counts, listed};
+    use super::{Counts, gave_up, listed};
 
     #[test]
     fn result_lines_are_summed() {
@@ -128,6 +144,12 @@ mod tests {
             test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
         assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn what_gave_up_is_named() {
+        let output = "skipped: a::b: no loop device: EPERM\nnot skipped: c: no\nskipped: a::b: again: no\nskipped: d\n";
+        assert_eq!(gave_up(output).into_iter().collect::<Vec<_>>(), ["a::b"]);
     }
 
     #[test]

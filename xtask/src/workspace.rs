@@ -1,10 +1,11 @@
 //! Where things are, and how programs are started.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use std::env;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use xshell::{Cmd, Shell};
 
 /// The folder of the workspace.
@@ -35,9 +36,11 @@ pub(crate) struct Outcome {
     pub(crate) success: bool,
     /// Its standard output.
     pub(crate) stdout: String,
+    /// Its standard error.
+    pub(crate) stderr: String,
 }
 
-/// Runs `command` with its output shown and, for the standard output, kept as well.
+/// Runs `command` with its output shown and kept as well.
 ///
 /// # Errors
 ///
@@ -48,17 +51,29 @@ pub(crate) fn tee(command: Cmd<'_>) -> Result<Outcome> {
     let mut child = Command::from(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{shown}`"))?;
-    let mut kept = Vec::new();
-    let mut reader = BufReader::new(child.stdout.take().context("the child has a pipe")?);
-    let mut line = Vec::new();
+    let stdout = child.stdout.take().context("the child has a pipe")?;
+    let stderr = child.stderr.take().context("the child has a pipe")?;
+    let (stdout, stderr) = thread::scope(|scope| {
+        let stderr = scope.spawn(|| show_and_keep(stderr, io::stderr()));
+        (show_and_keep(stdout, io::stdout()), stderr.join())
+    });
+    let status = child.wait()?;
+    let stderr = stderr.map_err(|_| anyhow!("reading the errors of `{shown}` failed"))??;
+    Ok(Outcome { success: status.success(), stdout: stdout?, stderr })
+}
+
+/// Copies `from` to `to` line by line, and returns all of it.
+fn show_and_keep(from: impl Read, mut to: impl Write) -> io::Result<String> {
+    let mut reader = BufReader::new(from);
+    let (mut kept, mut line) = (Vec::new(), Vec::new());
     while reader.read_until(b'\n', &mut line)? > 0 {
-        io::stdout().write_all(&line)?;
+        to.write_all(&line)?;
         kept.append(&mut line);
     }
-    let status = child.wait()?;
-    Ok(Outcome { success: status.success(), stdout: String::from_utf8_lossy(&kept).into_owned() })
+    Ok(String::from_utf8_lossy(&kept).into_owned())
 }
 
 /// Runs `command`, shown before, with nothing on its standard input.

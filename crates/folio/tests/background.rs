@@ -1,6 +1,6 @@
 //! The thread that flushes in the background is nobody's business: not a view's that wants to be the only one, not a child's.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 use folio::{MmapMut, MmapOptions};
 use std::io::ErrorKind;
@@ -63,7 +63,7 @@ fn a_second_view_is_not_taken_for_a_flush() {
 
 /// A child made by `fork` has its parent's queue and perhaps a lock that nobody opens, but not the thread: flushing and waiting
 /// worked in the parent and hung in the child.
-#[cfg(not(folio_heap))] // which has no such thread, and locks that a child may find closed
+#[cfg(all(unix, not(folio_heap)))] // the heap has no such thread, and locks that a child may find closed
 #[test]
 fn a_child_begins_with_a_thread_of_its_own() {
     let busy = written();

@@ -174,9 +174,7 @@ mod from_exclusive {
             assert_eq!(map.protection(), Protection::Read);
             let map = map.make_mut().unwrap();
             assert_eq!(map.protection(), protection);
-            let map = make_exec(map).unwrap();
-            assert_eq!(map.protection(), EXECUTABLE);
-            let mut map = map.make_mut().unwrap();
+            let mut map = executable_and_back(map);
             map[0] = 9;
             let in_file = bytes_in_file(&map, &path)[0];
             let shared = protection == Protection::ReadWrite && map.flush_range(0, 1).is_ok() && in_file == 9;
@@ -184,6 +182,26 @@ mod from_exclusive {
         }
         // The last of them was the file's own.
         assert_eq!(fs::read(&path).unwrap()[0], 9);
+    }
+
+    fn executable_and_back(map: MmapMut) -> MmapMut {
+        let protection = map.protection();
+        let map = if cfg!(all(windows, not(folio_heap))) {
+            match map.make_exec() {
+                Ok(map) => map.make_mut().unwrap(),
+                // A view of a file can be no more there than what it was mapped for.
+                Err(failed) => {
+                    assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
+                    failed.into_view()
+                }
+            }
+        } else {
+            let map = make_exec(map).unwrap();
+            assert_eq!(map.protection(), EXECUTABLE);
+            map.make_mut().unwrap()
+        };
+        assert_eq!(map.protection(), protection);
+        map
     }
 
     /// Empty maps change their protection like any other, without a page to protect.
@@ -336,9 +354,9 @@ mod by_assumption {
         // On the heap there is no such view, and a file that is not kept is what is wrong first.
         if !cfg!(folio_heap) {
             refused(view(&path, Protection::ReadExecute));
-            // SAFETY: nobody writes the file of a test while the map is used.
-            refused(unsafe { Mmap::map(File::open(&path).unwrap()) }.unwrap());
         }
+        // SAFETY: nobody writes the file of a test while the map is used.
+        refused(unsafe { MmapOptions::new().keep_file().map(File::open(&path).unwrap()) }.unwrap());
     }
 
     /// Pages that cannot be written are made so, by the only view.
@@ -361,6 +379,14 @@ mod by_assumption {
         let failed = unsafe { map.clone().assume_exclusive() }.unwrap_err();
         assert_eq!(failed.error().kind(), ErrorKind::ResourceBusy);
         drop(failed);
+        if cfg!(windows) {
+            // Views of files allow there what they were mapped for, and no more.
+            // SAFETY: nobody else touches the bytes.
+            let failed = unsafe { map.assume_exclusive() }.unwrap_err();
+            assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
+            assert_eq!(failed.into_view()[0], 7);
+            return;
+        }
         written(map);
         assert_eq!(fs::read(&path).unwrap()[0], 8);
     }

@@ -13,6 +13,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
+#[cfg(windows)]
+use windows_sys::Win32::Foundation::{GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE};
 
 /// A number to give to a call, relative to the length of the view: where the edges are is known only then.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +123,8 @@ struct Twin {
     protection: Protection,
     /// The protection that `make_mut` gives.
     writable: Protection,
+    /// Protections that the pages can never have: Windows gives a view of a file no more than it was mapped for.
+    never: Vec<Protection>,
 }
 
 impl Twin {
@@ -203,6 +207,7 @@ impl Twin {
             }
             Op::Freeze => to(Kind::Immutable),
             Op::MakeReadOnly | Op::MakeExec if !alone => unchanged(busy),
+            Op::MakeExec if self.never.contains(&Protection::ReadExecute) => unchanged(denied),
             Op::MakeReadOnly | Op::MakeExec => {
                 self.protection = if matches!(op, Op::MakeExec) { Protection::ReadExecute } else { Protection::Read };
                 to(Kind::Immutable)
@@ -224,6 +229,7 @@ impl Twin {
             }
             Op::AssumeImmutable => to(Kind::Immutable),
             Op::AssumeExclusive if !self.protection.write() && !alone => unchanged(busy),
+            Op::AssumeExclusive if !self.protection.write() && self.never.contains(&self.writable) => unchanged(denied),
             Op::AssumeExclusive => {
                 if !self.protection.write() {
                     self.protection = self.writable;
@@ -499,8 +505,11 @@ impl Model {
     fn new(first: Real, bytes: Vec<u8>, kind: Kind, claim: Kind, writable: Protection, anonymous: bool) -> Model {
         let (base, protection) = each!(&first, view => (view.as_ptr(), view.protection()));
         let views = vec![Span { kind, start: 0, end: bytes.len() }];
-        let model =
-            Model { twin: Twin { bytes, views, claim, anonymous, protection, writable }, real: vec![first], base };
+        let model = Model {
+            twin: Twin { bytes, views, claim, anonymous, protection, writable, never: vec![] },
+            real: vec![first],
+            base,
+        };
         model.check();
         model
     }
@@ -679,7 +688,10 @@ fn offset() -> impl Strategy<Value = usize> {
 
 /// A model of `len` bytes at `offset` of a file that is the test's alone.
 fn model_of_file(path: &Path, source: Source, kept: bool, offset: usize, bytes: Vec<u8>) -> Model {
-    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let mut access = OpenOptions::new();
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::access_mode(&mut access, GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE);
+    let file = access.read(true).write(true).open(path).unwrap();
     let mut options = MmapOptions::new();
     options.offset(offset as u64).len(bytes.len());
     if kept {
@@ -704,7 +716,17 @@ fn model_of_file(path: &Path, source: Source, kept: bool, offset: usize, bytes: 
         Source::MapCopy | Source::MapCopyReadOnly | Source::Open(Protection::ReadCopy) => Protection::ReadCopy,
         _ => Protection::ReadWrite,
     };
-    Model::new(first, bytes, kind, claim, writable, false)
+    let private = writable == Protection::ReadCopy;
+    // Where there is no page, there is nothing to refuse.
+    let limited = cfg!(windows) && !bytes.is_empty();
+    let mut model = Model::new(first, bytes, kind, claim, writable, false);
+    if limited {
+        model.twin.never.push(Protection::ReadExecute);
+        if !private && !model.twin.protection.write() {
+            model.twin.never.push(writable);
+        }
+    }
+    model
 }
 
 #[cfg(all(target_os = "linux", not(folio_heap)))]

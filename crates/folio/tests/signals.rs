@@ -285,7 +285,7 @@ fn the_error_number_survives() {
 #[test]
 fn signals_sent_while_copies_run_reach_the_program() {
     in_child!(signals_sent_while_copies_run_reach_the_program, || {
-        const SENT: usize = 2000;
+        const SENT: usize = 200;
         action::install_three(libc::SIGSEGV, 0, &[]);
         let view = MmapViewSync::anonymous(1 << 20).unwrap();
         let done = AtomicBool::new(false);

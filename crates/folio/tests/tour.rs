@@ -3,6 +3,10 @@
 // The tour cuts a mapped file short, which nothing on the heap notices.
 #![cfg(all(unix, not(folio_heap)))]
 
+#[allow(dead_code, reason = "not every test uses all of it")]
+#[path = "support/runner.rs"]
+mod runner;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -21,7 +25,7 @@ struct Tour {
 impl Tour {
     fn new() -> Tour {
         let temp = tempfile::tempdir().unwrap();
-        let mut command = Command::new(example::binary("tour"));
+        let mut command = runner::command(example::binary("tour"));
         command
             .env("TMPDIR", temp.path())
             .env("FOLIO_TOUR_MIB", "1")

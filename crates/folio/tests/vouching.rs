@@ -1,12 +1,15 @@
 //! What somebody vouched for, and for how long: conversions that a claim is needed for, and handles that change.
 
-#![cfg(unix)]
+#![cfg(any(unix, windows))]
 
 use folio::{MmapMut, MmapOptions, MmapViewSync, Protection};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd as Handle};
+#[cfg(windows)]
+use std::os::windows::io::{AsHandle, BorrowedHandle as Handle};
 
 #[path = "support/respawn.rs"]
 mod respawn;
@@ -20,24 +23,46 @@ fn file(bytes: &[u8]) -> File {
 /// A handle that is a file once and another one the next time. It is safe to write one, so the proof and the mapping must be
 /// of the same answer.
 struct TwoFaced<'a> {
-    faces: [BorrowedFd<'a>; 2],
+    faces: [Handle<'a>; 2],
     asked: Cell<usize>,
 }
 
-impl AsFd for TwoFaced<'_> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+impl<'a> TwoFaced<'a> {
+    fn new(first: &'a File, second: &'a File) -> Self {
+        #[cfg(unix)]
+        let faces = [first.as_fd(), second.as_fd()];
+        #[cfg(windows)]
+        let faces = [first.as_handle(), second.as_handle()];
+        TwoFaced { faces, asked: Cell::new(0) }
+    }
+
+    fn answer(&self) -> Handle<'_> {
         let asked = self.asked.replace(self.asked.get() + 1);
         self.faces[asked.min(1)]
+    }
+}
+
+#[cfg(unix)]
+impl AsFd for TwoFaced<'_> {
+    fn as_fd(&self) -> Handle<'_> {
+        self.answer()
+    }
+}
+
+#[cfg(windows)]
+impl AsHandle for TwoFaced<'_> {
+    fn as_handle(&self) -> Handle<'_> {
+        self.answer()
     }
 }
 
 #[test]
 fn a_file_is_asked_for_its_handle_once() {
     let (first, second) = (file(&[1; 100]), file(&[2; 100]));
-    let two_faced = TwoFaced { faces: [first.as_fd(), second.as_fd()], asked: Cell::new(0) };
+    let two_faced = TwoFaced::new(&first, &second);
     let view = MmapOptions::new().keep_file().map_view(&two_faced, Protection::ReadWrite).unwrap();
     assert_eq!((view.load::<u8>(0).unwrap(), two_faced.asked.get()), (1, 1));
-    let two_faced = TwoFaced { faces: [first.as_fd(), second.as_fd()], asked: Cell::new(0) };
+    let two_faced = TwoFaced::new(&first, &second);
     assert!(MmapOptions::new().map_if_safe(&two_faced).is_err());
     assert_eq!(two_faced.asked.get(), 1);
 }
@@ -53,7 +78,15 @@ fn assume_exclusive_makes_the_pages_writable() {
     let failed = map.make_mut().unwrap_err();
     assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
     // SAFETY: nobody else has the file.
-    let mut map = unsafe { failed.into_view().assume_exclusive() }.unwrap();
+    let assumed = unsafe { failed.into_view().assume_exclusive() };
+    if cfg!(windows) {
+        // Views of files allow there what they were mapped for, and no more.
+        let failed = assumed.unwrap_err();
+        assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied, "{failed:?}");
+        assert_eq!(failed.into_view()[..], [0; 100]);
+        return;
+    }
+    let mut map = assumed.unwrap();
     map[0] = 7;
     map.flush().unwrap();
     // SAFETY: nobody else has the file.
@@ -159,6 +192,7 @@ fn allocate_changes_nothing_when_the_file_cannot_be_kept() {
 }
 
 /// Opening a pipe waits for its other end: a path is looked at first.
+#[cfg(unix)]
 #[test]
 fn open_path_of_a_pipe_is_an_error_at_once() {
     let dir = tempfile::tempdir().unwrap();

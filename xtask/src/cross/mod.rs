@@ -1,44 +1,89 @@
 //! `cargo xtask cross`: the library's tests on other platforms.
 
+mod parallel;
 mod prepare;
+mod rows;
 mod table;
 
-use crate::suite::{Counts, Suite, host_tests};
-use crate::workspace::execute;
-use crate::{foreign, packages, report, skips};
-use anyhow::{Result, ensure};
+use crate::suite::{Suite, host_tests};
+use crate::workspace::{execute, target_dir};
+use crate::{foreign, packages, skips};
+use anyhow::{Context, Result, ensure};
+use rows::{Row, Tests};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use table::{Level, Run, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
-/// Does what can be done for each target whose triple begins with one of `names`, or for all targets if there are none.
+/// What is run on every change: another system, another word size, another instruction set with other page sizes,
+/// another order of bytes.
+pub(crate) const ON_EVERY_CHANGE: &[&str] =
+    &["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "x86_64-pc-windows-gnu", "i686-unknown-linux-gnu"];
+
+/// How many targets are built and run at a time: programs under an emulator spend time waiting, and much of a standard
+/// library is built by one thread.
+const AT_A_TIME: usize = 2;
+
+/// What is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Request {
+    /// Target triples, or the start of them; all targets if there are none.
+    pub(crate) targets: Vec<String>,
+    /// Print the names of the targets and end.
+    pub(crate) list: bool,
+    /// Do as another of these commands asks, which shares this folder with it.
+    pub(crate) part_of: Option<PathBuf>,
+}
+
+/// Does what can be done for each target that is asked for.
 ///
 /// # Errors
 ///
 /// If a name fits no target, or something failed for one; the rest is done all the same.
-pub(crate) fn run(names: &[String], list: bool) -> Result<()> {
+pub(crate) fn run(request: &Request) -> Result<()> {
+    let targets = chosen(&request.targets)?;
+    if request.list {
+        targets.iter().for_each(|target| println!("{:<30} {}", target.triple, target.level.name()));
+        return Ok(());
+    }
+    if let Some(folder) = &request.part_of {
+        for target in targets {
+            rows::write(&folder.join(target.triple), do_target(target, folder))?;
+        }
+        return Ok(());
+    }
+
+    let folder = target_dir().join("cross").join("results");
+    fs::create_dir_all(&folder)?;
+    if targets.iter().any(|target| matches!(target.level, Level::Run(_))) {
+        rows::write_names(&folder, &host_tests()?)?;
+    }
+    let rows = match targets[..] {
+        [target] => do_target(target, &folder),
+        _ => parallel::run(&targets, AT_A_TIME, &folder)?,
+    };
+    rows::print(&rows)
+}
+
+/// The targets whose triples begin with one of `names`, in the order of the table.
+fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
     for name in names {
         ensure!(TARGETS.iter().any(|target| target.triple.starts_with(name)), "no target begins with `{name}`");
     }
     let chosen = |target: &&Target| names.is_empty() || names.iter().any(|name| target.triple.starts_with(name));
-    let targets = TARGETS.iter().filter(chosen);
-    if list {
-        targets.for_each(|target| println!("{:<30} {}", target.triple, target.level.name()));
-        return Ok(());
-    }
+    Ok(TARGETS.iter().filter(chosen).collect())
+}
 
-    let mut rows = Vec::new();
-    for target in targets {
-        eprintln!("\n=== {} ({})", target.triple, target.level.name());
-        match &target.level {
-            Level::Run(how) => rows.append(&mut run_tests(target.triple, how)),
-            Level::Link => rows.push(Row::untested(target.triple, link(target.triple).map(|()| "linked"))),
-            Level::Check(scope) => {
-                let checked = foreign::lint(target.triple, *scope).map(|()| "checked");
-                rows.push(Row::untested(target.triple, checked));
-            }
+fn do_target(target: &Target, folder: &Path) -> Vec<Row> {
+    eprintln!("\n=== {} ({})", target.triple, target.level.name());
+    match &target.level {
+        Level::Run(how) => run_tests(target.triple, how, folder),
+        Level::Link => vec![Row::untested(target.triple, link(target.triple).map(|()| "linked"))],
+        Level::Check(scope) => {
+            vec![Row::untested(target.triple, foreign::lint(target.triple, *scope).map(|()| "checked"))]
         }
     }
-    print(&rows)
 }
 
 impl Level {
@@ -51,32 +96,8 @@ impl Level {
     }
 }
 
-/// A row of the table at the end.
-struct Row {
-    target: String,
-    /// What was achieved without running anything.
-    built: Result<&'static str>,
-    /// What came of running the tests, where that is possible.
-    tests: Option<Result<Tests>>,
-}
-
-impl Row {
-    fn untested(target: &str, built: Result<&'static str>) -> Self {
-        Self { target: target.to_owned(), built, tests: None }
-    }
-}
-
-/// The tests of one run.
-struct Tests {
-    counts: Counts,
-    /// How many of the host's tests exist here too.
-    shared: usize,
-    /// How many the host has.
-    of: usize,
-}
-
 /// Builds the tests for `triple` and runs them each way.
-fn run_tests(triple: &str, how: &Run) -> Vec<Row> {
+fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
     let shell = match prepare(triple, how) {
         Ok(shell) => shell,
         Err(error) => return vec![Row::untested(triple, Err(error))],
@@ -87,10 +108,10 @@ fn run_tests(triple: &str, how: &Run) -> Vec<Row> {
     }
     let row = |way: &Way| {
         let page = way.tags.iter().find_map(|tag| tag.strip_prefix("pages-"));
-        let target = page
+        let name = page
             .filter(|_| how.ways.len() > 1)
             .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
-        Row { target, built: Ok("built"), tests: Some(run_one_way(&suite, way)) }
+        Row::tested(&name, run_one_way(&suite, way, folder))
     };
     how.ways.iter().map(row).collect()
 }
@@ -99,6 +120,7 @@ fn run_tests(triple: &str, how: &Run) -> Vec<Row> {
 fn prepare(triple: &str, how: &Run) -> Result<Shell> {
     packages::install(how.packages)?;
     let shell = foreign::toolchain()?;
+    build_apart(&shell, triple);
     if let Some(linker) = how.linker {
         shell.set_var(variable(triple, "LINKER"), linker);
     }
@@ -106,7 +128,14 @@ fn prepare(triple: &str, how: &Run) -> Result<Shell> {
     Ok(shell)
 }
 
-fn run_one_way(suite: &Suite<'_>, way: &Way) -> Result<Tests> {
+/// Lets cargo build for `triple` in a folder of its own, so that it does not wait for builds for other targets.
+fn build_apart(shell: &Shell, triple: &str) {
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(triple));
+    // Nobody looks at these programs with a debugger, and much of the time goes into what one would need.
+    shell.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
+}
+
+fn run_one_way(suite: &Suite<'_>, way: &Way, folder: &Path) -> Result<Tests> {
     let shell = suite.shell;
     if !way.runner.is_empty() {
         shell.set_var(variable(suite.target, "RUNNER"), way.runner);
@@ -114,14 +143,21 @@ fn run_one_way(suite: &Suite<'_>, way: &Way) -> Result<Tests> {
     for (name, value) in way.variables {
         shell.set_var(name, value);
     }
-    let host = host_tests()?;
+    let host = rows::read_names(folder)?;
     let known = suite.list()?;
     let tags: Vec<&str> = way.tags.iter().copied().chain([suite.target]).collect();
     let skips = skips::load()?;
     let left_out = skips::names(&skips, &tags, &known)?;
-    let counts = suite.run(&left_out)?;
+    let outcome = suite.run(&left_out)?;
+    let unrun: BTreeSet<&str> = left_out.into_iter().chain(outcome.gave_up.iter().map(String::as_str)).collect();
+    let shared: Vec<&String> = host.intersection(&known).collect();
     host.difference(&known).for_each(|name| println!("not here: {name}"));
-    Ok(Tests { counts, shared: host.intersection(&known).count(), of: host.len() })
+    Ok(Tests {
+        counts: outcome.counts,
+        ran: shared.iter().filter(|name| !unrun.contains(name.as_str())).count(),
+        shared: shared.len(),
+        host: host.len(),
+    })
 }
 
 /// The name of cargo's variable for `key` of `triple`.
@@ -132,44 +168,14 @@ fn variable(triple: &str, key: &str) -> String {
 /// Builds and links the test programs for `triple`.
 fn link(triple: &str) -> Result<()> {
     let shell = foreign::toolchain()?;
+    build_apart(&shell, triple);
     prepare::zigbuild(&shell)?;
     let build_std = foreign::BUILD_STD;
     execute(cmd!(
         shell,
         "cargo-zigbuild test --package folio --all-features --lib --tests --no-run {build_std} --target {triple}"
     ))
-}
-
-/// Prints the table and what went wrong.
-fn print(rows: &[Row]) -> Result<()> {
-    let mut cells = Vec::new();
-    let mut complaints = Vec::new();
-    for Row { target, built, tests } in rows {
-        let built =
-            built.as_ref().map_err(|error| complaints.push(format!("{target}: {error:#}"))).unwrap_or(&"FAILED");
-        let mut cell = [target.as_str(), built, "-", "-", "-", "-", "-"].map(str::to_owned);
-        match tests {
-            None => {}
-            Some(Err(error)) => {
-                complaints.push(format!("{target}: {error:#}"));
-                cell[2] = "FAILED".to_owned();
-            }
-            Some(Ok(Tests { counts, shared, of })) => {
-                if counts.failed > 0 {
-                    complaints.push(format!("{target}: {} tests failed", counts.failed));
-                }
-                cell[2] = if counts.failed == 0 { "ok" } else { "FAILED" }.to_owned();
-                cell[3..6]
-                    .clone_from_slice(&[counts.passed, counts.failed, counts.skipped].map(|count| count.to_string()));
-                cell[6] = format!("{shared}/{of}");
-            }
-        }
-        cells.push(cell);
-    }
-    println!();
-    report::table(["target", "built", "run", "passed", "failed", "skipped", "of the host's"], &cells);
-    ensure!(complaints.is_empty(), "{}", complaints.join("; "));
-    Ok(())
+    .context("the test programs do not link")
 }
 
 #[cfg(test)]
@@ -177,9 +183,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_target_stands_in_the_table_once() {
+    fn no_target_is_the_beginning_of_another() {
         for (at, target) in TARGETS.iter().enumerate() {
-            assert!(TARGETS[..at].iter().all(|other| other.triple != target.triple), "{}", target.triple);
+            let others = TARGETS.iter().enumerate().filter(|(other, _)| *other != at);
+            for (_, other) in others {
+                assert!(!other.triple.starts_with(target.triple), "{}", target.triple);
+            }
+        }
+    }
+
+    #[test]
+    fn what_runs_on_every_change_can_run() {
+        for triple in ON_EVERY_CHANGE {
+            let target = TARGETS.iter().find(|target| target.triple == *triple).expect(triple);
+            assert!(matches!(target.level, Level::Run(_)), "{triple}");
         }
     }
 

@@ -48,7 +48,8 @@ fn wine(shell: &Shell) -> Result<()> {
     let source = root().join("xtask/shims/bcryptprimitives.c");
     execute(cmd!(shell, "x86_64-w64-mingw32-gcc -shared -O1 -o {library} {source} -ladvapi32"))?;
     let prefix = folder.join("prefix");
-    let fresh = !prefix.exists();
+    // What Wine writes last; a prefix without it was left half made.
+    let fresh = !prefix.join("system.reg").exists();
     shell.set_var("WINEPREFIX", prefix);
     shell.set_var("WINEDEBUG", "-all");
     // Wine shows the root of the file system as its drive Z.

@@ -54,6 +54,13 @@ pub(crate) struct Way {
     pub(crate) variables: &'static [(&'static str, &'static str)],
 }
 
+/// Fewer random cases: an emulator takes many times as long for each.
+const FEW_CASES: [(&str, &str); 2] = [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20")];
+
+/// Beside that no backtraces, for which a program reads its own file by a map at an offset that page sizes above the host's
+/// do not allow.
+const LARGE_PAGES: [(&str, &str); 3] = [FEW_CASES[0], FEW_CASES[1], ("RUST_BACKTRACE", "0")];
+
 const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
 
 /// All targets, those that say most first.
@@ -65,17 +72,20 @@ pub(crate) const TARGETS: &[Target] = &[
             linker: Some("aarch64-linux-gnu-gcc"),
             prepare: Prepare::Nothing,
             ways: &[
-                Way { runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu", tags: &["qemu", "pages-4k"], variables: &[] },
-                // A backtrace reads the program's own file by a map at an offset that these page sizes do not allow.
+                Way {
+                    runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+                    tags: &["qemu", "pages-4k"],
+                    variables: &FEW_CASES,
+                },
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-16k"],
-                    variables: &[("RUST_BACKTRACE", "0")],
+                    variables: &LARGE_PAGES,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-64k"],
-                    variables: &[("RUST_BACKTRACE", "0")],
+                    variables: &LARGE_PAGES,
                 },
             ],
         }),
@@ -89,7 +99,7 @@ pub(crate) const TARGETS: &[Target] = &[
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
-                variables: &[],
+                variables: &FEW_CASES,
             }],
         }),
     },
@@ -100,7 +110,8 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["lib32gcc-12-dev", "libc6-dev-i386"],
             linker: None,
             prepare: Prepare::Nothing,
-            ways: NATIVE,
+            // There are no routines for this processor, and the kernel's copies take longer.
+            ways: &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[("FOLIO_TEST_ONE_IN", "4")] }],
         }),
     },
     Target {

@@ -50,8 +50,8 @@ impl View<Shared> {
     /// # Platform-specific behaviour
     ///
     /// On Linux and Android, on x86-64 and aarch64, the slice is the view's memory. It is a checked copy of all of it, made before
-    /// `f` runs, on all other platforms, for huge pages, and after
-    /// [`use_kernel_copies`](crate::fault::use_kernel_copies); what is promised is the same.
+    /// `f` runs, on all other platforms, for huge pages, after [`use_kernel_copies`](crate::fault::use_kernel_copies), and where
+    /// something that stands in for the kernel (an emulator) cannot exchange pages; what is promised is the same.
     ///
     /// # Errors
     ///

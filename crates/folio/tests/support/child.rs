@@ -1,18 +1,19 @@
 //! Runs a scenario in a process of its own, because a signal that goes wrong ends the whole process.
 
+#[allow(dead_code, clippy::duplicate_mod, reason = "not every test uses all of it, and some come by it twice")]
+#[path = "runner.rs"]
+mod runner;
+
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, io::Read, process, thread};
 
 /// Names the scenario that a child is to run.
 const VARIABLE: &str = "FOLIO_SCENARIO";
 
-/// The command, with its options, that runs a program for another processor.
-const RUNNER: &str = "FOLIO_TEST_RUNNER";
-
-/// No scenario takes longer, on a busy machine; one that does hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+/// No scenario takes longer, on the busiest machine and the slowest emulator; one that does hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How a child ended.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub(crate) fn run_for(limit: Duration, test: &str, scenario: impl FnOnce()) -> E
         scenario();
         process::exit(0);
     }
-    let mut child = command()
+    let mut child = runner::this_program()
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(VARIABLE, test)
         .stdout(Stdio::null())
@@ -90,21 +91,6 @@ pub(crate) fn run_for(limit: Duration, test: &str, scenario: impl FnOnce()) -> E
         thread::sleep(Duration::from_millis(2));
     };
     Ended { status, stderr: reader.join().unwrap() }
-}
-
-/// This program again, by way of the emulator that [`RUNNER`] names, if it names one.
-fn command() -> Command {
-    let this = env::current_exe().unwrap();
-    let runner = env::var(RUNNER).unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    match words.next() {
-        None => Command::new(this),
-        Some(emulator) => {
-            let mut command = Command::new(emulator);
-            command.args(words).arg(this);
-            command
-        }
-    }
 }
 
 /// Children that end by a signal leave no file behind.

@@ -1,12 +1,15 @@
 //! What the kernel says is mapped (`/proc/self/maps`), canaries on both sides of a mapping, and tests that need a process
 //! of their own. Linux.
 
+#[allow(dead_code, clippy::duplicate_mod, reason = "not every test uses all of it, and some come by it twice")]
+#[path = "runner.rs"]
+mod runner;
+
 use folio::{Access, View, page_size};
 use std::ffi::c_int;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::process::Command;
 use std::ptr;
 use std::slice;
 
@@ -155,7 +158,7 @@ pub(crate) fn in_child(test: &str, body: impl FnOnce()) {
     if std::env::var_os(MARK).is_some_and(|child| child == test) {
         return body();
     }
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let mut child = runner::this_program();
     child.args(["--exact", test, "--test-threads=1", "--nocapture", "--include-ignored"]).env(MARK, test);
     let output = child.output().unwrap();
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,11 +1,14 @@
 //! A test that may end its process, or changes something that belongs to the whole process, runs in a child: the same
 //! test of the same binary, started again with the case to run in its environment.
 
+#[allow(dead_code, clippy::duplicate_mod, reason = "not every test uses all of it, and some come by it twice")]
+#[path = "runner.rs"]
+mod runner;
+
 use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 const CASE: &str = "FOLIO_TEST_CASE";
@@ -24,20 +27,10 @@ pub(crate) fn case() -> Option<String> {
 /// and its options), empty for nothing.
 pub(crate) fn command(program: &[&str], test: &str, case: &str) -> Command {
     let own = env::current_exe().expect("the path of the running test");
-    let runner = runner();
-    let mut words = program.iter().copied().chain(runner.split_whitespace()).map(Path::new).chain([own.as_path()]);
-    let mut command = Command::new(words.next().expect("at least the test itself"));
-    command.args(words).args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    let mut command = runner::traced(program, own);
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command.env(CASE, case).env("RUST_BACKTRACE", "0").stdin(Stdio::null());
     command
-}
-
-/// What cargo runs the tests with, if this is not a machine of their kind: an emulator and its options, from the variable
-/// that cargo has it from.
-fn runner() -> String {
-    let start = format!("CARGO_TARGET_{}_", env::consts::ARCH.to_uppercase());
-    let is_runner = |(name, _): &(String, String)| name.starts_with(&start) && name.ends_with("_RUNNER");
-    env::vars().find(is_runner).map(|(_, runner)| runner).unwrap_or_default()
 }
 
 /// How a child ended.

@@ -41,6 +41,8 @@ impl System {
         } else if page_size > sys::page_size() {
             // Huge pages can be moved, but neither doubled nor moved so that their range stays taken (mremap(2)).
             return Err(io::ErrorKind::Unsupported.into());
+        } else if aside == Aside::Doubled && !can_double() {
+            return Err(io::ErrorKind::Unsupported.into());
         } else {
             // One page more, so that there is a multiple of the page size to begin at.
             let reserved = len.checked_add(page_size).ok_or(io::ErrorKind::OutOfMemory)?;
@@ -86,13 +88,12 @@ impl Exchange for System {
     fn set_aside(&self, page: usize) -> bool {
         let set_aside = match self.aside {
             Aside::Doubled => {
-                let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
                 // SAFETY: the page is in a living mapping [L1], its place in our reservation [L2]. The old size of 0 leaves
                 // the page where it is.
-                unsafe { mremap(self.at(page), 0, self.extent.page_size, flags, self.place_of(page)) }
+                unsafe { mremap(self.at(page), 0, self.extent.page_size, MOVE_THERE, self.place_of(page)) }
             }
             Aside::Moved => {
-                let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | MREMAP_DONTUNMAP;
+                let flags = MOVE_THERE | MREMAP_DONTUNMAP;
                 // SAFETY: as above. The range of the page stays mapped, so nothing else can take it.
                 unsafe {
                     mremap(self.at(page), self.extent.page_size, self.extent.page_size, flags, self.place_of(page))
@@ -112,7 +113,7 @@ impl Exchange for System {
             Aside::Doubled => (0, 0),
             _ => (self.extent.page_size, MREMAP_DONTUNMAP),
         };
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | flags;
+        let flags = MOVE_THERE | flags;
         // SAFETY: the place is in our reservation [L2] and holds the page, whose own range in the living mapping [L1] stands
         // in zeros that nobody uses [P3]. The call puts the one over the other at once, and leaves the place mapped, so that
         // nothing else can take it.
@@ -126,6 +127,8 @@ impl Exchange for System {
     }
 }
 
+/// Flags of `mremap` to a given place.
+const MOVE_THERE: i32 = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
 /// `MREMAP_DONTUNMAP` (mremap(2), Linux 5.7), which not every C library names.
 const MREMAP_DONTUNMAP: i32 = 4;
 /// Commands of membarrier(2), Linux 4.14.
@@ -135,17 +138,48 @@ const MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED: i32 = 1 << 4;
 /// Registers the process for the barrier, once. `false` where the kernel has none, or a filter of system calls forbids it.
 /// The registration holds for a child too (it is the address space's; membarrier(2)).
 pub(super) fn register_barrier() -> bool {
-    const UNKNOWN: u8 = 0;
-    const YES: u8 = 1;
-    const NO: u8 = 2;
     static REGISTERED: AtomicU8 = AtomicU8::new(UNKNOWN);
-    match REGISTERED.load(Ordering::Relaxed) {
+    tried_once(&REGISTERED, || {
+        // SAFETY: the call takes no pointer.
+        let result = unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
+        result == 0
+    })
+}
+
+/// Whether a shared page can be doubled here, tried once, on a page of our own. Linux can since 2.6 (mremap(2)); what stands in
+/// for it may refuse an old size of 0 (QEMU 7.2 does), and a fault is no time to learn that.
+fn can_double() -> bool {
+    static CAN: AtomicU8 = AtomicU8::new(UNKNOWN);
+    tried_once(&CAN, || {
+        let len = sys::page_size();
+        let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+        // SAFETY: without MAP_FIXED the kernel places the mapping where nothing else is (mmap(2)).
+        let page = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, flags, -1, 0) };
+        if page == libc::MAP_FAILED {
+            return false;
+        }
+        let place = reserve(len).map(NonNull::as_ptr);
+        // SAFETY: the page and its place were mapped above, and nobody has a reference to either.
+        let can = place.as_ref().is_ok_and(|&place| unsafe { mremap(page.cast(), 0, len, MOVE_THERE, place) });
+        for mapped in [Ok(page.cast()), place].into_iter().flatten() {
+            // SAFETY: as in the call above. A failure leaves one page mapped, which is all that can be done.
+            unsafe { libc::munmap(mapped.cast(), len) };
+        }
+        can
+    })
+}
+
+const UNKNOWN: u8 = 0;
+const YES: u8 = 1;
+const NO: u8 = 2;
+
+/// The answer of `attempt`, kept for the next time.
+fn tried_once(answer: &AtomicU8, attempt: impl FnOnce() -> bool) -> bool {
+    match answer.load(Ordering::Relaxed) {
         UNKNOWN => {
-            // SAFETY: the call takes no pointer.
-            let result =
-                unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) };
-            REGISTERED.store(if result == 0 { YES } else { NO }, Ordering::Relaxed);
-            result == 0
+            let yes = attempt();
+            answer.store(if yes { YES } else { NO }, Ordering::Relaxed);
+            yes
         }
         known => known == YES,
     }

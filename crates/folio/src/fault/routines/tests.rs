@@ -1,6 +1,6 @@
 //! Each set of registers by itself, pages that come and go, and what the table of regions says.
 
-use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost};
+use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost, tries};
 use super::super::{Short, Stop, prepare_thread};
 use super::table::Routines;
 use super::{machine, prepare, regions};
@@ -57,7 +57,7 @@ fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
                 let mut dice = Dice::new(7);
                 let mut buffer = vec![0; 2 * page];
                 let (mut whole, mut cut) = (0, 0);
-                for _ in 0..100_000 {
+                for _ in 0..tries(100_000) {
                     let longest = if dice.below(10) == 0 { buffer.len() } else { 700 };
                     let len = 1 + dice.below(longest);
                     let start = arena.lost.0 + 20 - dice.below(20 + len.min(page));

@@ -10,7 +10,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr::{self, NonNull};
 use windows_sys::Win32::Foundation::{
     ERROR_COMMITMENT_LIMIT, ERROR_DYNAMIC_CODE_BLOCKED, ERROR_FILE_INVALID, ERROR_INVALID_PARAMETER,
-    ERROR_NO_SYSTEM_RESOURCES,
+    ERROR_NO_SYSTEM_RESOURCES, ERROR_PRIVILEGE_NOT_HELD,
 };
 use windows_sys::Win32::System::Memory::{
     CreateFileMappingW, FILE_MAP, FILE_MAP_COPY, FILE_MAP_EXECUTE, FILE_MAP_READ, FILE_MAP_WRITE, GetLargePageMinimum,
@@ -127,7 +127,13 @@ pub(crate) fn map_anonymous(len: usize, flags: &MapFlags) -> io::Result<NonNull<
     // SAFETY: without an address of ours the system takes one where nothing else is, so no memory that Rust knows of is
     // touched.
     let address = unsafe { VirtualAlloc(ptr::null(), len, kind, page_bits(flags.protection)) };
-    NonNull::new(address.cast()).ok_or_else(|| explained(io::Error::last_os_error()))
+    NonNull::new(address.cast()).ok_or_else(|| {
+        let error = io::Error::last_os_error();
+        // Of all parameters but those of large pages the length is the only one that can be wrong: more than the address
+        // space has.
+        let too_long = flags.huge.is_none() && is(&error, ERROR_INVALID_PARAMETER);
+        if too_long { io::Error::new(io::ErrorKind::OutOfMemory, error) } else { explained(error) }
+    })
 }
 
 /// `GetLargePageMinimum`: the one size of large pages that `VirtualAlloc` gives.
@@ -194,10 +200,9 @@ pub(crate) unsafe fn protect(address: NonNull<u8>, len: usize, protection: Prote
     let result =
         true_or_last_error(unsafe { VirtualProtect(address_of(address), len, page_bits(protection), &raw mut before) });
     result.map_err(|error| {
-        // A view can be executed only if it was mapped for it, and a process can forbid itself to make code.
-        let not_executable = protection == Protection::ReadExecute
-            && (is(&error, ERROR_INVALID_PARAMETER) || is(&error, ERROR_DYNAMIC_CODE_BLOCKED));
-        if not_executable { io::Error::new(io::ErrorKind::PermissionDenied, error) } else { explained(error) }
+        // A view can be written or executed only if it was mapped for it, and a process can forbid itself to make code.
+        let not_allowed = is(&error, ERROR_INVALID_PARAMETER) || is(&error, ERROR_DYNAMIC_CODE_BLOCKED);
+        if not_allowed { io::Error::new(io::ErrorKind::PermissionDenied, error) } else { explained(error) }
     })
 }
 
@@ -232,7 +237,29 @@ pub(crate) unsafe fn forbid(address: NonNull<u8>, len: usize) -> io::Result<()> 
 fn explained(error: io::Error) -> io::Error {
     if is(&error, ERROR_COMMITMENT_LIMIT) || is(&error, ERROR_NO_SYSTEM_RESOURCES) {
         io::Error::new(io::ErrorKind::OutOfMemory, error)
+    } else if is(&error, ERROR_PRIVILEGE_NOT_HELD) {
+        io::Error::new(io::ErrorKind::PermissionDenied, error)
     } else {
         error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Large pages without the right to lock memory were an error of no kind; other systems say what is missing.
+    #[test]
+    fn failures_have_the_kind_that_they_have_on_other_systems() {
+        for (code, kind) in [
+            (ERROR_COMMITMENT_LIMIT, io::ErrorKind::OutOfMemory),
+            (ERROR_NO_SYSTEM_RESOURCES, io::ErrorKind::OutOfMemory),
+            (ERROR_PRIVILEGE_NOT_HELD, io::ErrorKind::PermissionDenied),
+        ] {
+            let error = explained(io::Error::from_raw_os_error(code.cast_signed()));
+            assert_eq!(error.kind(), kind, "{code}");
+            let source = error.get_ref().unwrap().downcast_ref::<io::Error>().unwrap();
+            assert!(is(source, code), "{source:?}");
+        }
     }
 }

@@ -1,0 +1,119 @@
+//! Several targets at a time, each by a process of its own whose output is shown when it has ended.
+
+use super::prepare;
+use super::rows::{self, Row};
+use super::table::{Level, Target};
+use crate::{foreign, packages};
+use anyhow::{Context, Result, ensure};
+use std::collections::VecDeque;
+use std::env;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// What one process does, one target after the other.
+type Job<'a> = Vec<&'a Target>;
+
+/// Does what can be done for each of `targets`, in up to `at_a_time` processes that share `folder`.
+///
+/// # Errors
+///
+/// If what all of them need is not there and cannot be installed. What goes wrong for a target is in its row.
+pub(super) fn run(targets: &[&Target], at_a_time: usize, folder: &Path) -> Result<Vec<Row>> {
+    // Two processes that install at once would be in each other's way.
+    install(targets)?;
+    let queue = Mutex::new(jobs(targets));
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let screen = Mutex::new(());
+    thread::scope(|scope| {
+        for _ in 0..at_a_time {
+            scope.spawn(|| {
+                while let Some(job) = next() {
+                    do_job(&job, folder, &screen);
+                }
+            });
+        }
+    });
+    let rows_of = |target: &&Target| match rows::read(&folder.join(target.triple)) {
+        Ok(rows) => rows,
+        Err(error) => vec![Row::untested(target.triple, Err(error.context("its process came to no result")))],
+    };
+    Ok(targets.iter().flat_map(rows_of).collect())
+}
+
+fn install(targets: &[&Target]) -> Result<()> {
+    let shell = foreign::toolchain()?;
+    for target in targets {
+        match &target.level {
+            Level::Run(how) => packages::install(how.packages)?,
+            Level::Link => prepare::zigbuild(&shell)?,
+            Level::Check(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// One job for each target that is built for, and one for all those that are only looked at: cargo builds for them in
+/// one folder, and lets nobody else do so meanwhile.
+fn jobs<'a>(targets: &[&'a Target]) -> VecDeque<Job<'a>> {
+    let (looked_at, built): (Vec<_>, Vec<_>) =
+        targets.iter().copied().partition(|target| matches!(target.level, Level::Check(_)));
+    let jobs = built.into_iter().map(|target| vec![target]);
+    jobs.chain((!looked_at.is_empty()).then_some(looked_at)).collect()
+}
+
+fn do_job(job: &[&Target], folder: &Path, screen: &Mutex<()>) {
+    let start = Instant::now();
+    let names: Vec<&str> = job.iter().map(|target| target.triple).collect();
+    let log = folder.join(names[0]).with_extension("log");
+    let ended = names
+        .iter()
+        .try_for_each(|name| remove(&folder.join(name).with_extension("toml")))
+        .and_then(|()| start_process(&names, folder, &log));
+    let said = fs::read(&log).unwrap_or_default();
+    let _whole = screen.lock().unwrap_or_else(PoisonError::into_inner);
+    print!("{}", String::from_utf8_lossy(&said));
+    if let Err(error) = ended {
+        println!("error: {error:#}");
+    }
+    println!("=== {} took {:.0} seconds", names.join(", "), start.elapsed().as_secs_f64());
+}
+
+/// Removes a result of an earlier time.
+fn remove(path: &Path) -> Result<()> {
+    ensure!(!path.exists() || fs::remove_file(path).is_ok(), "cannot remove {}", path.display());
+    Ok(())
+}
+
+/// Runs this program for the targets `names`, and waits for its end.
+fn start_process(names: &[&str], folder: &Path, log: &Path) -> Result<()> {
+    let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let mut command = Command::new(env::current_exe()?);
+    command.arg("cross").arg("--part-of").arg(folder).args(names);
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let status = command.status().context("cannot start a process for it")?;
+    ensure!(status.success(), "its process ended by {status}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cross::table::TARGETS;
+
+    #[test]
+    fn every_target_is_in_one_job() {
+        let all: Vec<&Target> = TARGETS.iter().collect();
+        let jobs = jobs(&all);
+        let mut in_jobs: Vec<&str> = jobs.iter().flatten().map(|target| target.triple).collect();
+        let mut triples: Vec<&str> = all.iter().map(|target| target.triple).collect();
+        in_jobs.sort_unstable();
+        triples.sort_unstable();
+        assert_eq!(in_jobs, triples);
+        let shared = jobs.iter().filter(|job| job.iter().any(|target| matches!(target.level, Level::Check(_))));
+        assert_eq!(shared.count(), 1);
+    }
+}
