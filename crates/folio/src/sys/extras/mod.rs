@@ -34,8 +34,10 @@ mod seals;
 pub(crate) use extras::{leave_out_of_dumps, map_file_over, mseal, secret_file};
 #[cfg(all(folio_heap, any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(crate) use none::is_sealed;
+#[cfg(all(unix, any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))))]
+pub(crate) use none::memory_file;
 #[cfg(any(folio_heap, not(any(target_os = "linux", target_os = "android", target_os = "freebsd"))))]
-pub(crate) use none::{check_sealable, memory_file, seal};
+pub(crate) use none::{check_sealable, seal};
 #[cfg(all(any(target_os = "linux", target_os = "android", target_os = "freebsd"), not(folio_heap)))]
 pub(crate) use seals::{check_sealable, is_sealed, memory_file, seal};
 
