@@ -56,22 +56,22 @@ fn views_of_files_are_refused_and_unharmed() {
     assert!(std::fs::read(&path).unwrap().iter().all(|&byte| byte == 8));
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/hugepages.rs"]
 mod hugepages;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod maps;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/skip.rs"]
 mod skip;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 #[path = "support/smaps.rs"]
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod smaps;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))]
 mod linux {
     use super::maps::Canaries;
     use super::smaps::resident;

@@ -42,7 +42,7 @@ fn the_file_must_have_been_open_for_it_and_the_view_the_only_one() {
 
 /// What a child writes shows here, and what the parent writes there.
 #[test]
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(folio_heap)))] // whose children get a copy
 fn children_share_what_is_made_for_it_and_nothing_else() {
     let shared = MmapOptions::new().len(100).map_anon_shared().unwrap();
     let private = MmapViewSync::anonymous(100).unwrap();

@@ -4,7 +4,9 @@ mod allocate;
 mod map;
 mod memory;
 
-pub(crate) use map::{checked_len, mapped_len, out_of_range};
+#[cfg(unix)]
+pub(crate) use map::checked_len;
+pub(crate) use map::{mapped_len, out_of_range};
 
 use crate::Protection;
 use crate::error::invalid_input;
