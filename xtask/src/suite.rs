@@ -2,10 +2,12 @@
 
 use crate::foreign::BUILD_STD;
 use crate::skips;
-use crate::workspace::{cargo, execute, shell, tee};
+use crate::workspace::{cargo, execute, root, shell, tee};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
 use xshell::{Cmd, Shell, cmd};
 
 /// A way to build and run the library's tests.
@@ -64,7 +66,8 @@ impl Suite<'_> {
     }
 }
 
-/// The names of all tests that the library has on the machine where this runs, with the compiler in everyday use.
+/// The names of the tests that the library has on the machine where this runs, with the compiler in everyday use, but for
+/// those about Linux alone.
 ///
 /// # Errors
 ///
@@ -72,8 +75,34 @@ impl Suite<'_> {
 pub(crate) fn host_tests() -> Result<BTreeSet<String>> {
     let shell = shell()?;
     let cargo = cargo();
-    let output = cmd!(shell, "{cargo} test --quiet --package folio --all-features -- --list");
-    Ok(listed(&output.quiet().read()?))
+    let list = |parts: &[String]| -> Result<BTreeSet<String>> {
+        let command = cmd!(shell, "{cargo} test --quiet --package folio --all-features").args(parts);
+        Ok(listed(&command.args(["--", "--list"]).quiet().read()?))
+    };
+    let about_linux: Vec<String> = files_about_linux()?.into_iter().flat_map(|name| ["--test".into(), name]).collect();
+    ensure!(!about_linux.is_empty(), "no test file says that it is about Linux alone");
+    let about_linux = list(&about_linux)?;
+    let of_all = |name: &String| !about_linux.contains(name) && !name.split("::").any(|module| module == "linux");
+    Ok(list(&[])?.into_iter().filter(of_all).collect())
+}
+
+/// The names of the test files that say at their beginning that there is nothing for them to do on other systems.
+fn files_about_linux() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("crates/folio/tests"))? {
+        let path = entry?.path();
+        let Some(name) = path.file_stem().and_then(OsStr::to_str).filter(|_| path.is_file()) else { continue };
+        if is_about_linux(&fs::read_to_string(&path)?) {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn is_about_linux(text: &str) -> bool {
+    let condition = text.lines().find_map(|line| line.strip_prefix("#![cfg("));
+    condition
+        .is_some_and(|condition| condition.contains("target_os = \"linux\"") && !condition.contains("any(target_os"))
 }
 
 /// What came of a run.
@@ -136,7 +165,7 @@ fn gave_up(output: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, gave_up, listed};
+    use super::{Counts, gave_up, is_about_linux, listed};
 
     #[test]
     fn result_lines_are_summed() {
@@ -144,6 +173,14 @@ mod tests {
             test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
         assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn files_about_linux_alone_say_so_at_their_beginning() {
+        assert!(is_about_linux("//! A.\n#![cfg(target_os = \"linux\")]\nuse b;\n"));
+        assert!(is_about_linux("#![cfg(all(target_os = \"linux\", target_arch = \"x86_64\"))]\n"));
+        assert!(!is_about_linux("#![cfg(unix)]\n#[cfg(target_os = \"linux\")]\nfn f() {}\n"));
+        assert!(!is_about_linux("#![cfg(any(target_os = \"linux\", target_os = \"android\"))]\n"));
     }
 
     #[test]

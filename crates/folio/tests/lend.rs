@@ -75,6 +75,7 @@ fn a_read_only_view_lends_nothing_to_write() {
 }
 
 /// The file is cut under the slice: zeros, an error with the first lost page, and the file's data again when it is long.
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn a_page_lost_under_a_closure_is_an_error_and_comes_back() {
     if !lends_memory() {
@@ -158,6 +159,7 @@ fn the_fault_of_a_piece_counts_from_the_piece() {
 }
 
 /// What stands in the place of a lost page is not the file's: no checked access takes it for data, or writes into it.
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn checked_access_does_not_take_the_zeros_for_data() {
     if !lends_memory() {
@@ -208,6 +210,7 @@ fn sum_of(view: &MmapViewSync) -> std::io::Result<u64> {
     unsafe { view.with_slice(sum) }
 }
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn closures_can_be_nested_and_the_page_comes_back_after_the_last() {
     if !lends_memory() {
@@ -317,14 +320,9 @@ fn closures_on_many_threads_are_right_or_an_error() {
     assert_eq!(unsafe { view.with_slice(sum) }.unwrap(), 36 * page as u64);
 }
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 #[test]
 fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
-    if !lends_memory() {
-        return skip::skip(
-            "zero_fill_keeps_plain_slices_alive_and_says_so_for_good",
-            "lost pages cannot be filled here",
-        );
-    }
     let page = folio::page_size();
     for private in [false, true] {
         let file = file(3);

@@ -6,7 +6,6 @@ use super::table::{Level, Target};
 use crate::{foreign, packages};
 use anyhow::{Context, Result, ensure};
 use std::collections::VecDeque;
-use std::env;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -91,7 +90,8 @@ fn remove(path: &Path) -> Result<()> {
 /// Runs this program for the targets `names`, and waits for its end.
 fn start_process(names: &[&str], folder: &Path, log: &Path) -> Result<()> {
     let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    let mut command = Command::new(env::current_exe()?);
+    // Not by its path, where somebody may have built another one meanwhile.
+    let mut command = Command::new("/proc/self/exe");
     command.arg("cross").arg("--part-of").arg(folder).args(names);
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let status = command.status().context("cannot start a process for it")?;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// How many of the host's tests, of those that there are on a target at all, have to run there.
+/// How many of the host's tests, of those that there are on a target at all and that are not about Linux alone, have to run
+/// there.
 const ENOUGH_PERCENT: usize = 95;
 
 /// A row of the table.
@@ -27,11 +28,11 @@ pub(super) struct Row {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Tests {
     pub(super) counts: Counts,
-    /// How many of the host's tests ran here.
+    /// How many of the host's tests, but for those about Linux alone, ran here.
     pub(super) ran: usize,
-    /// How many of the host's tests there are here. The others are about the host's system or processor.
+    /// How many of these tests there are here. The others are about the host's kind of system or processor.
     pub(super) shared: usize,
-    /// How many the host has.
+    /// How many of these tests the host has.
     pub(super) host: usize,
 }
 
