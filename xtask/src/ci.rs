@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, cross, heap, minimal, model, report, rules, wasi};
+use crate::{bench, compat, cross, heap, minimal, model, packages, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::time::Instant;
@@ -11,6 +11,8 @@ use xshell::cmd;
 /// A step, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
+    /// The programs that tests run: installed, where they are missing
+    Tools,
     /// The house rules
     Rules,
     /// Formatting
@@ -55,17 +57,18 @@ pub(crate) enum Step {
     Minimal,
     /// The package as users get it
     Package,
-    /// The tests on another system and on other processors
+    /// The tests on another system and on other processors; only if named, for it takes long
     Cross,
 }
 
-/// Runs `steps`, or all if there are none, each to its end whatever became of the ones before it.
+/// Runs `steps`, or all but [`Step::Cross`] if there are none, each to its end whatever became of the ones before it.
 ///
 /// # Errors
 ///
 /// If a step fails; its own complaint is printed where it happens.
 pub(crate) fn run(steps: &[Step]) -> Result<()> {
-    let steps = if steps.is_empty() { Step::value_variants() } else { steps };
+    let every_change = Step::value_variants().iter().copied().filter(|&step| step != Step::Cross);
+    let steps: Vec<_> = if steps.is_empty() { every_change.collect() } else { steps.to_vec() };
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for step in steps {
@@ -95,6 +98,7 @@ impl Step {
         let shell = workspace::shell()?;
         let cargo = cargo();
         match self {
+            Step::Tools => packages::install(&["e2fsprogs", "mount", "strace"]),
             Step::Rules => {
                 let violations = rules::violations()?;
                 violations.iter().for_each(|violation| eprintln!("{violation}"));

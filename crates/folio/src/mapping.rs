@@ -408,7 +408,7 @@ impl Mapping {
         if self.protection.write() {
             return Ok(());
         }
-        if self.shared_file && sys::KEEPS_FILE && self.file.is_none() {
+        if self.mapped > 0 && self.shared_file && sys::KEEPS_FILE && self.file.is_none() {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "what is written could not be flushed: the mapping keeps no file (MmapOptions::keep_file)",
