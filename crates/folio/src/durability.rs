@@ -32,13 +32,13 @@ impl<A: Access> View<A> {
     ///
     /// # Errors
     ///
-    /// The error of those calls, such as [`StorageFull`](io::ErrorKind::StorageFull) for a hole on a full disk. The system reports a page that it failed to write once only, to whoever asks first, so a failure
-    /// is kept: every later flush of any mapping that the process had of the file by then (by whichever handle) gives the same
+    /// The error of those calls, such as [`StorageFull`](io::ErrorKind::StorageFull) for a hole on a full disk. The system reports a
+    /// page that it failed to write once only, to whoever asks first, so a failure is kept: every later flush of any mapping that the process had of the file by then (by whichever handle) gives the same
     /// error, until the file is mapped anew. A flush that went well waits for those of the same file that are under way, which may
     /// have been told of its pages. (A failure that the program's own `File::sync_all` on the handle that was mapped has received
     /// is not reported again here.)
     ///
-    /// An error that carries a [`Fault`](crate::Fault) if a page of the view stands in zeros ([`fault`](Self::fault)), or, where
+    /// An error that carries a [`Fault`] if a page of the view stands in zeros ([`fault`](Self::fault)), or, where
     /// mappings are copies, if bytes have changed that lie behind the end that the file has now: what was written there is in no
     /// file.
     ///

@@ -36,7 +36,8 @@ impl View<Shared> {
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if this view is not the whole mapping ([`whole`](View::whole)), or if `len` is
     ///   above `isize::MAX`, or beyond what offsets of files can be.
     /// - [`Unsupported`](io::ErrorKind::Unsupported) for an empty view that has nothing to grow from, for making memory longer that
-    ///   children share, and where the system cannot (above).
+    ///   children share, for memory between [guard pages](crate::MmapOptions::guard_pages) unless the number of its pages stays
+    ///   the same, and where the system cannot (above).
     /// - An error that carries a [`Fault`](crate::Fault) if a page stands in zeros ([`fault`](View::fault)).
     /// - The system's: [`OutOfMemory`](io::ErrorKind::OutOfMemory) if there is no room.
     ///
