@@ -21,6 +21,10 @@ const PACKAGES: [&str; 3] = ["clang-22", "libclang-rt-22-dev", "llvm-22"];
 const LINKER: &str = "clang-22";
 const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
 
+/// What makes the long tests short.
+const FEW_CASES: [(&str, &str); 3] =
+    [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "5")];
+
 /// The file with the deliberate defects.
 const FILE: &str = "tests/deliberate.rs";
 
@@ -114,6 +118,10 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
     let options = format!("external_symbolizer_path={SYMBOLIZER}:{signals}");
     shell.set_var("TSAN_OPTIONS", format!("{options}:die_after_fork=0"));
     shell.set_var("ASAN_OPTIONS", &options);
+    // Instrumented programs are slow, and a race is found by threads that meet, not by many cases.
+    for (name, value) in FEW_CASES {
+        shell.set_var(name, value);
+    }
     Ok(shell)
 }
 

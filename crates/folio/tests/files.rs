@@ -373,9 +373,7 @@ fn a_map_for_reading_does_not_become_writable_and_comes_back() {
 
     // SAFETY: there is no other view of the file.
     let failed = unsafe { map.assume_exclusive() }.unwrap_err();
-    // The heap asks for a kept file first.
-    let kind = if cfg!(folio_heap) { ErrorKind::Unsupported } else { ErrorKind::PermissionDenied };
-    assert_eq!(failed.error().kind(), kind);
+    assert_eq!(failed.error().kind(), ErrorKind::PermissionDenied);
     assert_eq!(&failed.into_view()[..], &pattern(100)[..]);
 
     let view = MmapViewSync::open(&file, Protection::Read).unwrap();

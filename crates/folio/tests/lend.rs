@@ -6,12 +6,15 @@
 #[allow(dead_code, reason = "not every test uses all of it")]
 #[path = "support/runner.rs"]
 mod runner;
+#[allow(dead_code, reason = "not on every system")]
 #[path = "support/skip.rs"]
 mod skip;
 #[path = "support/tries.rs"]
 mod tries;
 
-use folio::{Fault, MmapOptions, MmapViewSync, Protection};
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
+use folio::MmapOptions;
+use folio::{Fault, MmapViewSync, Protection};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -195,6 +198,7 @@ fn checked_access_does_not_take_the_zeros_for_data() {
     other.flush().unwrap();
 }
 
+#[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn cut_and_sum(view: &MmapViewSync, file: &File) -> std::io::Result<u64> {
     // SAFETY: nobody writes the file of a test while a closure runs.
     unsafe {

@@ -694,7 +694,8 @@ fn model_of_file(path: &Path, source: Source, kept: bool, offset: usize, bytes: 
     let file = access.read(true).write(true).open(path).unwrap();
     let mut options = MmapOptions::new();
     options.offset(offset as u64).len(bytes.len());
-    if kept {
+    // Where flushing takes the file, only a mapping that keeps it becomes writable.
+    if kept || cfg!(any(folio_heap, windows)) {
         options.keep_file();
     }
     let (first, kind, claim): (Real, Kind, Kind) = match source {

@@ -104,6 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::single_range_in_vec_init, reason = "a list of one range is what is meant")]
     fn changes_are_found_to_the_byte() {
         let known = [0; 10];
         let changes = |now: &[u8]| {
