@@ -251,6 +251,7 @@ fn allow_past_end_gives_bytes_that_come_with_the_file() {
 
 /// On the heap there are zeros until the file is mapped anew, and what is written there goes to the file if that has grown over
 /// it, and is an error if not.
+#[cfg(unix)]
 fn allow_past_end_on_the_heap(view: &MmapViewSync, mut file: File) {
     let page = page_size();
     assert_eq!(view.load::<u64>(page + 10).unwrap(), 0);

@@ -182,6 +182,7 @@ fn allocate_changes_nothing_when_the_file_cannot_be_kept() {
     options.len(1 << 20).allocate().keep_file();
     // The lowest number that is free is the first that may not be had.
     let next = std::os::fd::AsRawFd::as_raw_fd(&file.try_clone().unwrap());
+    #[allow(clippy::unnecessary_fallible_conversions, reason = "signs and widths differ by system")]
     let limit = libc::rlim_t::try_from(next).unwrap();
     let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit };
     // SAFETY: the call reads the structure.
