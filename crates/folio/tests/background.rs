@@ -4,7 +4,7 @@
 
 use folio::{MmapMut, MmapOptions};
 use std::io::ErrorKind;
-#[cfg(not(folio_heap))]
+#[cfg(all(unix, not(folio_heap)))]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const LEN: usize = 1 << 20;
@@ -19,14 +19,14 @@ fn written() -> MmapMut {
 }
 
 /// Runs `work` in a child made by `fork`, and answers how that ended: 0 if the work is well done.
-#[cfg(not(folio_heap))]
+#[cfg(all(unix, not(folio_heap)))]
 fn in_child(work: impl FnOnce() -> bool) -> i32 {
     // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
     // libraries of the systems in the platform table keep their allocators in order across `fork`.
     let child = unsafe { libc::fork() };
     if child == 0 {
         // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-        unsafe { libc::alarm(60) };
+        unsafe { libc::alarm(600) };
         let well = work();
         // SAFETY: ends the child at once.
         unsafe { libc::_exit(i32::from(!well)) };
@@ -82,7 +82,7 @@ fn a_child_begins_with_a_thread_of_its_own() {
 
 /// A thread of the parent may hold the lock of a mapping's flushes in the moment of the `fork`; the child, in which it is not,
 /// waited for it for ever.
-#[cfg(not(folio_heap))] // which has locks that a child may find closed
+#[cfg(all(unix, not(folio_heap)))] // which has locks that a child may find closed
 #[test]
 fn a_child_flushes_a_mapping_that_its_parent_is_flushing() {
     let map = written();

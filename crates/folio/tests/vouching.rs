@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd as Handle};
 #[cfg(windows)]
 use std::os::windows::io::{AsHandle, BorrowedHandle as Handle};
 
+#[cfg(unix)]
 #[path = "support/respawn.rs"]
 mod respawn;
 
@@ -170,6 +171,7 @@ fn allocate_changes_nothing_when_the_mapping_fails() {
 }
 
 /// The file is made longer first and kept last: with no descriptor left for the duplicate it had stayed longer.
+#[cfg(unix)]
 #[test]
 fn allocate_changes_nothing_when_the_file_cannot_be_kept() {
     const TEST: &str = "allocate_changes_nothing_when_the_file_cannot_be_kept";

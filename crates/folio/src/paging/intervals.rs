@@ -99,7 +99,7 @@ impl<T: Copy + PartialEq> Intervals<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_family = "wasm")))] // where there is no proptest
 mod tests {
     use super::*;
     use proptest::prelude::*;
