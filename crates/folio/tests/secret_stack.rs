@@ -15,6 +15,15 @@ use std::thread;
 use std::time::Duration;
 use support::{child, lost};
 
+unsafe extern "C" {
+    /// pthread_attr_setstack(3). The crate `libc` has it in later versions than the library asks for.
+    fn pthread_attr_setstack(
+        attributes: *mut libc::pthread_attr_t,
+        stack: *mut libc::c_void,
+        len: usize,
+    ) -> libc::c_int;
+}
+
 const STACK: usize = 1 << 20;
 
 /// The kernel moves the bytes between the view and a buffer on the stack. A short count was blamed on the view whichever of the
@@ -75,7 +84,7 @@ fn on_stack(stack: *mut c_void, f: fn()) {
     // SAFETY: there is room for attributes.
     assert_eq!(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) }, 0);
     // SAFETY: they have been initialised; the memory is this long and nobody else's.
-    assert_eq!(unsafe { libc::pthread_attr_setstack(attributes.as_mut_ptr(), stack, STACK) }, 0);
+    assert_eq!(unsafe { pthread_attr_setstack(attributes.as_mut_ptr(), stack, STACK) }, 0);
     // SAFETY: they have been initialised.
     let detached = unsafe { libc::pthread_attr_setdetachstate(attributes.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED) };
     assert_eq!(detached, 0);
