@@ -152,7 +152,7 @@ impl Step {
             Step::Minimal => minimal::run(),
             Step::Package => package(),
             Step::Cross => cross::run(&cross::Request {
-                targets: cross::ON_EVERY_CHANGE.iter().map(|&triple| triple.to_owned()).collect(),
+                targets: cross::OF_THE_STEP.iter().map(|&triple| triple.to_owned()).collect(),
                 ..cross::Request::default()
             }),
         }

@@ -16,9 +16,9 @@ use std::path::{Path, PathBuf};
 use table::{Level, Run, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
-/// What is run on every change: another system, another word size, another instruction set with other page sizes,
-/// another order of bytes.
-pub(crate) const ON_EVERY_CHANGE: &[&str] =
+/// What the step `cross` of `cargo xtask ci` runs: another system, another word size, another instruction set with other page
+/// sizes, another order of bytes.
+pub(crate) const OF_THE_STEP: &[&str] =
     &["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "x86_64-pc-windows-gnu", "i686-unknown-linux-gnu"];
 
 /// How many targets are built and run at a time: programs under an emulator spend time waiting, and much of a standard
