@@ -94,7 +94,7 @@ fn a_child_flushes_in_the_background_whatever_threads_its_parent_was_starting() 
                 }
             });
         }
-        let statuses = (0..500).map(|_| {
+        let statuses = (0..250).map(|_| {
             in_child(|| {
                 let map = written();
                 map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
