@@ -6,7 +6,7 @@ use crate::{bench, compat, cross, heap, minimal, model, packages, report, rules,
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::fs;
-use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -113,8 +113,18 @@ impl Done {
     }
 }
 
-/// Runs all steps but [`Step::Cross`]. Much of a step is done by one thread, or waits; so there are more under way than there are
-/// processors. Each is a process whose output is shown when it has ended.
+/// The steps that run side by side: much of one is done by one thread, or waits. Those that build in the same folder are in one
+/// lane, for cargo lets one of them in at a time.
+const LANES: [&[Step]; 3] = {
+    use Step::*;
+    [
+        &[Rules, Fmt, Clippy, ClippyBare, Docs, DocsPrivate, Features, Compat, Package, Model, Interleavings],
+        &[Release, Tour, Bench, Heap, Minimal],
+        &[CheckApple, CheckFreebsd, CheckWindows, CheckWasi, CheckWasm, Wasi],
+    ]
+};
+
+/// Runs all [`LANES`]. Each step is a process, whose output is shown when it has ended.
 fn side_by_side() -> Result<Vec<Done>> {
     let logs = workspace::target_dir().join("ci");
     fs::create_dir_all(&logs)?;
@@ -130,22 +140,11 @@ fn side_by_side() -> Result<Vec<Done>> {
         done
     };
     // What installs comes before all else.
-    let done = Mutex::new(vec![run(Step::Tools)]);
-    let every_change = Step::value_variants().iter().copied().filter(|step| ![Step::Tools, Step::Cross].contains(step));
-    let queue = Mutex::new(every_change);
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let at_a_time = 1 + thread::available_parallelism().map_or(1, NonZero::get);
+    let mut done = vec![run(Step::Tools)];
     thread::scope(|scope| {
-        for _ in 0..at_a_time {
-            scope.spawn(|| {
-                while let Some(step) = next() {
-                    let result = run(step);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                }
-            });
-        }
+        let lanes = LANES.map(|lane| scope.spawn(|| lane.iter().map(|&step| run(step)).collect::<Vec<_>>()));
+        lanes.into_iter().for_each(|lane| done.extend(lane.join().unwrap_or_else(|panic| resume_unwind(panic))));
     });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|done| Step::value_variants().iter().position(|&step| step == done.step));
     Ok(done)
 }
@@ -253,4 +252,17 @@ fn package() -> Result<()> {
         bail!("cargo is not content: {warning}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_in_one_lane_but_what_installs_and_what_takes_long() {
+        for step in Step::value_variants() {
+            let times = LANES.iter().flat_map(|lane| lane.iter()).filter(|other| *other == step).count();
+            assert_eq!(times, usize::from(![Step::Tools, Step::Cross].contains(step)), "{step:?}");
+        }
+    }
 }

@@ -234,7 +234,7 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
 ///
 /// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
 macro_rules! guarded {
-    ($($access:expr)+, $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
+    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
         let left: usize;
         // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
         // those that are named.
@@ -269,10 +269,10 @@ macro_rules! guarded {
 pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
     let value: u64;
     let left = match W::WIDTH {
-        1 => guarded!("ldrb {value:w}, [x0, x1]", base, offset; value = out(reg) value),
-        2 => guarded!("ldrh {value:w}, [x0, x1]", base, offset; value = out(reg) value),
-        4 => guarded!("ldr {value:w}, [x0, x1]", base, offset; value = out(reg) value),
-        _ => guarded!("ldr {value:x}, [x0, x1]", base, offset; value = out(reg) value),
+        1 => guarded!(["ldrb {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        2 => guarded!(["ldrh {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        4 => guarded!(["ldr {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        _ => guarded!(["ldr {value:x}, [x0, x1]"], base, offset; value = out(reg) value),
     };
     Short::or(value, left).map(W::narrow)
 }
@@ -286,9 +286,9 @@ pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, 
 pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
     let value: u64;
     let left = if W::WIDTH == 4 {
-        guarded!("ldar {value:w}, [x0]", src, 0_usize; value = out(reg) value)
+        guarded!(["ldar {value:w}, [x0]"], src, 0_usize; value = out(reg) value)
     } else {
-        guarded!("ldar {value:x}, [x0]", src, 0_usize; value = out(reg) value)
+        guarded!(["ldar {value:x}, [x0]"], src, 0_usize; value = out(reg) value)
     };
     Short::or(value, left).map(W::narrow)
 }
@@ -302,10 +302,10 @@ pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Sh
 pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
     let value = value.widen();
     let left = match W::WIDTH {
-        1 => guarded!("strb {value:w}, [x0, x1]", dst, 0_usize; value = in(reg) value),
-        2 => guarded!("strh {value:w}, [x0, x1]", dst, 0_usize; value = in(reg) value),
-        4 => guarded!("str {value:w}, [x0, x1]", dst, 0_usize; value = in(reg) value),
-        _ => guarded!("str {value:x}, [x0, x1]", dst, 0_usize; value = in(reg) value),
+        1 => guarded!(["strb {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        2 => guarded!(["strh {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        4 => guarded!(["str {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        _ => guarded!(["str {value:x}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
     };
     Short::or((), left)
 }
@@ -319,9 +319,9 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short>
 pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
     let value = value.widen();
     let left = if W::WIDTH == 4 {
-        guarded!("stlr {value:w}, [x0]", dst, 0_usize; value = in(reg) value)
+        guarded!(["stlr {value:w}, [x0]"], dst, 0_usize; value = in(reg) value)
     } else {
-        guarded!("stlr {value:x}, [x0]", dst, 0_usize; value = in(reg) value)
+        guarded!(["stlr {value:x}, [x0]"], dst, 0_usize; value = in(reg) value)
     };
     Short::or((), left)
 }
@@ -331,7 +331,7 @@ pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 macro_rules! exchanged {
     ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
         guarded!(
-            concat!("casal {found:", $r, "}, {new:", $r, "}, [x0]"),
+            [concat!("casal {found:", $r, "}, {new:", $r, "}, [x0]")],
             $dst, 0_usize;
             found = inout(reg) $current => $found,
             new = in(reg) $new
@@ -339,19 +339,20 @@ macro_rules! exchanged {
     };
 }
 
-/// Compares and exchanges in registers of the form `$r`, by a load and a store that belong together. What is found is not what it
-/// was before if the store is made.
+/// Compares and exchanges in registers of the form `$r`, by a load and a store that belong together.
 #[cfg(not(target_feature = "lse"))]
 macro_rules! exchanged {
     ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
         guarded!(
-            "2:"
-            concat!("ldaxr {found:", $r, "}, [x0]")
-            concat!("cmp {found:", $r, "}, {current:", $r, "}")
-            "b.ne 4f"
-            concat!("stlxr {failed:w}, {new:", $r, "}, [x0]")
-            "cbnz {failed:w}, 2b"
-            "4:",
+            [
+                "2:",
+                concat!("ldaxr {found:", $r, "}, [x0]"),
+                concat!("cmp {found:", $r, "}, {current:", $r, "}"),
+                "b.ne 4f",
+                concat!("stlxr {failed:w}, {new:", $r, "}, [x0]"),
+                "cbnz {failed:w}, 2b",
+                "4:",
+            ],
             $dst, 0_usize;
             found = out(reg) $found,
             failed = out(reg) _,
@@ -366,7 +367,7 @@ macro_rules! exchanged {
 macro_rules! added {
     ($r:literal, $dst:expr, $value:expr => $found:ident) => {
         guarded!(
-            concat!("ldaddal {value:", $r, "}, {found:", $r, "}, [x0]"),
+            [concat!("ldaddal {value:", $r, "}, {found:", $r, "}, [x0]")],
             $dst, 0_usize;
             found = out(reg) $found,
             value = in(reg) $value
@@ -379,11 +380,13 @@ macro_rules! added {
 macro_rules! added {
     ($r:literal, $dst:expr, $value:expr => $found:ident) => {
         guarded!(
-            "2:"
-            concat!("ldaxr {found:", $r, "}, [x0]")
-            concat!("add {sum:", $r, "}, {found:", $r, "}, {value:", $r, "}")
-            concat!("stlxr {failed:w}, {sum:", $r, "}, [x0]")
-            "cbnz {failed:w}, 2b",
+            [
+                "2:",
+                concat!("ldaxr {found:", $r, "}, [x0]"),
+                concat!("add {sum:", $r, "}, {found:", $r, "}, {value:", $r, "}"),
+                concat!("stlxr {failed:w}, {sum:", $r, "}, [x0]"),
+                "cbnz {failed:w}, 2b",
+            ],
             $dst, 0_usize;
             found = out(reg) $found,
             sum = out(reg) _,
