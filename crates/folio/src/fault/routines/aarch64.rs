@@ -18,7 +18,7 @@
 //! | register | |
 //! |---|---|
 //! | `x0` and `x1` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
-//! | `x2` | where to go on after a fault, close behind the access; afterwards: 0, or 1 when it was not made |
+//! | `x2` | where to go on after a fault, close behind the access; afterwards: the same, or 0 when it was not made |
 //! | `x3` | [`single::MARK`] |
 //!
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
@@ -164,9 +164,6 @@ routines! {{
         "sub x7, x7, x3",
         "sub x0, x2, x7",
         "ret",
-        at!("lost"),
-        "mov x1, #1",
-        "ret",
     )
 
     // What a thread has in place of the copy until it is prepared.
@@ -230,33 +227,41 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
     unsafe { (routines.copy)(dst, src, len, view, view.wrapping_add(len)) }
 }
 
-/// Makes one access at `x0 + x1`, and answers 0, or 1 if it was not made.
+/// How many bytes end where a single access ends and are its own: no block is shorter. What is guarded lies in them.
+pub(super) const BLOCK: usize = 16;
+
+/// Makes one access at `x0 + x1`, and answers 0, or 1 if it was not made. After a fault the program goes on at the label 3, which
+/// the access sets if that is not the end of it.
+///
+/// Nothing stands between the access and that label: a signal that was sent, where that cannot be told from one that was raised,
+/// must not be taken for a fault of an access that has been made.
 ///
 /// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
 macro_rules! guarded {
-    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
-        let left: usize;
-        // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
-        // those that are named.
+    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {
+        guarded!(@ [$($access,)+ "3:"], $base, $offset $(; $($operands)+)?)
+    };
+    (@ [$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
+        let exit: usize;
+        // SAFETY: the access is one that the caller may make. A fault leads into the block, and no register changes but those that
+        // are named.
         unsafe {
             asm!(
                 "adr x2, 3f",
                 "movz w3, #{low}",
                 "movk w3, #{high}, lsl #16",
                 $($access,)+
-                "mov x2, xzr",
-                "3:",
                 low = const single::MARK & 0xffff,
                 high = const single::MARK >> 16,
                 in("x0") $base,
                 in("x1") $offset,
-                out("x2") left,
+                out("x2") exit,
                 out("x3") _,
                 $($($operands)+,)?
                 options(nostack),
             );
         }
-        left
+        usize::from(exit == 0)
     }};
 }
 
@@ -344,12 +349,14 @@ macro_rules! exchanged {
 macro_rules! exchanged {
     ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
         guarded!(
-            [
+            @ [
                 "2:",
                 concat!("ldaxr {found:", $r, "}, [x0]"),
                 concat!("cmp {found:", $r, "}, {current:", $r, "}"),
                 "b.ne 4f",
                 concat!("stlxr {failed:w}, {new:", $r, "}, [x0]"),
+                "3:",
+                "cbz x2, 4f",
                 "cbnz {failed:w}, 2b",
                 "4:",
             ],
@@ -380,12 +387,15 @@ macro_rules! added {
 macro_rules! added {
     ($r:literal, $dst:expr, $value:expr => $found:ident) => {
         guarded!(
-            [
+            @ [
                 "2:",
                 concat!("ldaxr {found:", $r, "}, [x0]"),
                 concat!("add {sum:", $r, "}, {found:", $r, "}, {value:", $r, "}"),
                 concat!("stlxr {failed:w}, {sum:", $r, "}, [x0]"),
+                "3:",
+                "cbz x2, 4f",
                 "cbnz {failed:w}, 2b",
+                "4:",
             ],
             $dst, 0_usize;
             found = out(reg) $found,

@@ -3,8 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-/// How far behind the instruction the place to go on may be, in bytes: more than any of these accesses is long.
-const NEAR: usize = 64;
+use super::machine::BLOCK;
 
 /// The widest access, in bytes.
 const WIDEST: usize = 8;
@@ -39,11 +38,12 @@ impl Single {
     /// Whether this is one of our accesses, and touches a byte from `start` to `end`.
     ///
     /// Made for the signal handler: calculates, and calls nothing. Code that is not ours would need our mark, an address close
-    /// behind itself and the parts of the very address that it could not reach, each in the right register.
+    /// behind itself and the parts of the very address that it could not reach, each in the right register. Code around an access of
+    /// ours may have all that, which stays in the registers, but is not as close.
     pub(super) fn touches(&self, start: usize, end: usize) -> bool {
         let begin = self.base.wrapping_add(self.offset);
         self.mark == MARK as usize
-            && (1..=NEAR).contains(&self.exit.wrapping_sub(self.pc))
+            && (1..=BLOCK).contains(&self.exit.wrapping_sub(self.pc))
             && begin < end
             && start < begin.saturating_add(WIDEST)
     }
@@ -70,6 +70,6 @@ mod tests {
         assert!(!touches(|single| single.mark |= 1 << 33));
         assert!(!touches(|single| single.exit = single.pc));
         assert!(!touches(|single| single.exit -= 100));
-        assert!(!touches(|single| single.exit += NEAR));
+        assert!(!touches(|single| single.exit += BLOCK));
     }
 }

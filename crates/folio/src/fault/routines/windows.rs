@@ -137,7 +137,7 @@ mod registers {
     }
 
     pub(super) fn set_missed(context: &mut CONTEXT) {
-        context.Rdx = 1;
+        context.Rdx = 0;
     }
 }
 
@@ -173,7 +173,7 @@ mod registers {
 
     pub(super) fn set_missed(context: &mut CONTEXT) {
         // SAFETY: both members of the union are the same 31 numbers.
-        unsafe { context.Anonymous.X[2] = 1 };
+        unsafe { context.Anonymous.X[2] = 0 };
     }
 }
 

@@ -19,7 +19,7 @@
 //! | register | |
 //! |---|---|
 //! | `rdi` and `rsi` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
-//! | `rdx` | where to go on after a fault, close behind the access; afterwards: 0, or 1 when it was not made |
+//! | `rdx` | where to go on after a fault, right behind the access; afterwards: the same, or 0 when it was not made |
 //! | `rcx` | [`single::MARK`] |
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
@@ -502,12 +502,18 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
     unsafe { (routines.copy)(dst, src, len, routines, view, view.wrapping_add(len)) }
 }
 
+/// How many bytes end where a single access ends and are its own: no block is shorter.
+pub(super) const BLOCK: usize = 15;
+
 /// Makes one access at `rdi + rsi`, and answers 0, or 1 if it was not made.
+///
+/// Nothing stands behind the access in the block: a signal that was sent, where that cannot be told from one that was raised, must
+/// not be taken for a fault of an access that has been made.
 ///
 /// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
 macro_rules! guarded {
     ($access:literal, $base:expr, $offset:expr $(, $($operand:tt)+)?) => {{
-        let left: usize;
+        let exit: usize;
         // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
         // those that are named.
         unsafe {
@@ -515,18 +521,17 @@ macro_rules! guarded {
                 "lea rdx, [rip + 3f]",
                 "mov ecx, {mark}",
                 $access,
-                "xor edx, edx",
                 "3:",
                 mark = const single::MARK,
                 in("rdi") $base,
                 in("rsi") $offset,
-                out("rdx") left,
+                out("rdx") exit,
                 out("rcx") _,
                 $($($operand)+,)?
                 options(nostack),
             );
         }
-        left
+        usize::from(exit == 0)
     }};
 }
 

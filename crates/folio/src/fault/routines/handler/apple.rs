@@ -91,7 +91,7 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         // SAFETY: as in `set_pc`, for another register.
-        unsafe { (*context.uc_mcontext).__ss.__rdx = 1 };
+        unsafe { (*context.uc_mcontext).__ss.__rdx = 0 };
     }
 }
 
@@ -130,7 +130,7 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         // SAFETY: as in `set_pc`, for another register.
-        unsafe { (*context.uc_mcontext).__ss.__x[2] = 1 };
+        unsafe { (*context.uc_mcontext).__ss.__x[2] = 0 };
     }
 }
 

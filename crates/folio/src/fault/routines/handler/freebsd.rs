@@ -85,7 +85,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        context.uc_mcontext.mc_rdx = 1;
+        context.uc_mcontext.mc_rdx = 0;
     }
 }
 
@@ -118,7 +118,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        context.uc_mcontext.mc_gpregs.gp_x[2] = 1;
+        context.uc_mcontext.mc_gpregs.gp_x[2] = 0;
     }
 }
 

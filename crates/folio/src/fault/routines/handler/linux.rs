@@ -106,7 +106,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        context.uc_mcontext.gregs[libc::REG_RDX as usize] = 1;
+        context.uc_mcontext.gregs[libc::REG_RDX as usize] = 0;
     }
 }
 
@@ -141,7 +141,7 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        context.uc_mcontext.regs[2] = 1;
+        context.uc_mcontext.regs[2] = 0;
     }
 }
 

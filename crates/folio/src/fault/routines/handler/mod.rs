@@ -27,6 +27,9 @@ mod system;
 #[path = "freebsd.rs"]
 mod system;
 
+#[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
+mod tests;
+
 use super::super::lent;
 pub(super) use system::CERTAIN;
 
