@@ -14,7 +14,8 @@ pub(super) fn count(shell: &Shell, tests: &[&str], arguments: &[&str], copy: &Pa
     let _append =
         shell.push_env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", format!("{runner} --output-append-mode"));
     let cargo = cargo();
-    tee(cmd!(shell, "nice -n 5 {cargo} test --no-fail-fast").args(tests).arg("--").args(arguments))?;
+    shell.remove_path(&trace)?;
+    tee(cmd!(shell, "nice -n 5 {cargo} test --jobs 2 --no-fail-fast").args(tests).arg("--").args(arguments))?;
     let text = fs::read(&trace).with_context(|| trace.display().to_string())?;
     Ok(String::from_utf8_lossy(&text).lines().filter(|line| maps_a_file(line)).count())
 }

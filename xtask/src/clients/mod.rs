@@ -2,7 +2,7 @@
 //!
 //! Each is taken as published, twice: as it is, and with `[patch]`. Both copies run their own test suites, by the same command. How
 //! many files a suite maps is counted by the system calls of a further run under `strace`: a suite that maps nothing
-//! shows nothing.
+//! shows nothing. To one like that a test of ours is added (`ours/`), which drives what it does with a map, and which is counted by itself.
 
 mod list;
 mod mappings;
@@ -15,6 +15,7 @@ use anyhow::{Context, Result, ensure};
 use list::{CLIENTS, Client};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
+use toml::{Table, Value};
 use xshell::{Shell, cmd};
 
 /// Runs the suites of the named programs, or of all, both ways, and prints what they counted.
@@ -33,26 +34,29 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         eprintln!("\n=== {} {}", client.name, client.version);
         match client.compare() {
             Ok([theirs, ours]) => {
-                if theirs.counts.passed != ours.counts.passed || theirs.counts.failed != ours.counts.failed {
-                    complaints.push(format!("{}: not the same passes", client.name));
+                for ((what, theirs), (_, ours)) in theirs.into_iter().zip(ours) {
+                    if theirs.counts.passed != ours.counts.passed || theirs.counts.failed != ours.counts.failed {
+                        complaints.push(format!("{}, {what}: not the same passes", client.name));
+                    }
+                    let to_map = client.ours.is_none() || what == OURS;
+                    if to_map && (theirs.mapped == 0 || ours.mapped == 0) {
+                        complaints.push(format!("{}, {what}: no file was mapped", client.name));
+                    }
+                    rows.push([
+                        format!("{} {}", client.name, client.version),
+                        what.to_owned(),
+                        theirs.to_string(),
+                        ours.to_string(),
+                        theirs.mapped.to_string(),
+                        ours.mapped.to_string(),
+                    ]);
                 }
-                if theirs.mapped == 0 || ours.mapped == 0 {
-                    complaints.push(format!("{}: no file was mapped", client.name));
-                }
-                let row = [
-                    format!("{} {}", client.name, client.version),
-                    theirs.to_string(),
-                    ours.to_string(),
-                    theirs.mapped.to_string(),
-                    ours.mapped.to_string(),
-                ];
-                rows.push(row);
             }
             Err(error) => complaints.push(format!("{}: {error:#}", client.name)),
         }
     }
     println!();
-    report::table(["program", "with memmap2", "with ours", "maps", "maps with ours"], &rows);
+    report::table(["program", "tests", "with memmap2", "with ours", "maps", "maps with ours"], &rows);
     ensure!(complaints.is_empty(), "{}", complaints.join("\n"));
     Ok(())
 }
@@ -65,6 +69,13 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
 pub(crate) fn time(rounds: usize) -> Result<()> {
     speed::run(rounds)
 }
+
+/// What is run of a program: its own tests, and those of ours that are added where they map nothing.
+const ITS_OWN: &str = "its own";
+const OURS: &str = "ours";
+
+/// Crates that only benchmarks use. They, and what they are for, are left out of the copies: a suite does without.
+const OF_BENCHMARKS: [&str; 3] = ["binggan", "criterion", "pprof"];
 
 /// What a suite did.
 #[derive(Clone, Copy, Debug)]
@@ -89,29 +100,29 @@ enum With {
 }
 
 impl Client {
-    fn compare(&self) -> Result<[Outcome; 2]> {
+    fn compare(&self) -> Result<[Vec<(&'static str, Outcome)>; 2]> {
         let theirs = self.run(With::Memmap2)?;
         let ours = self.run(With::Ours)?;
         Ok([theirs, ours])
     }
 
-    fn run(&self, with: With) -> Result<Outcome> {
+    /// Runs the program's own suite, and the test of ours if there is one.
+    fn run(&self, with: With) -> Result<Vec<(&'static str, Outcome)>> {
         let copy = self.prepare(with)?;
         let shell = self.shell(&copy)?;
-        let cargo = cargo();
-        let (tests, arguments) = (self.tests, self.arguments);
         eprintln!("--- {} with {with:?}", self.name);
-        let outcome = tee(cmd!(shell, "nice -n 5 {cargo} test --no-fail-fast").args(tests).arg("--").args(arguments))?;
-        let counts = Counts::of(&outcome.stdout);
-        ensure!(outcome.success || counts.failed > 0, "the suite did not come to its end");
-        let mapped = mappings::count(&shell, tests, arguments, &copy)?;
-        Ok(Outcome { counts, mapped })
+        let mut outcomes = vec![(ITS_OWN, outcome(&shell, self.tests, self.arguments, &copy)?)];
+        if self.ours.is_some() {
+            let features = self.features().chain(["--test", "ours"]).collect::<Vec<_>>();
+            outcomes.push((OURS, outcome(&shell, &features, &[], &copy)?));
+        }
+        Ok(outcomes)
     }
 
     fn shell(&self, copy: &Path) -> Result<Shell> {
         let shell = workspace::shell()?;
         shell.change_dir(copy);
-        shell.set_var("CARGO_TARGET_DIR", folder().join("build").join(self.name));
+        shell.set_var("CARGO_TARGET_DIR", folder().join("build"));
         // What old code is warned of is not ours to mend.
         shell.set_var("RUSTFLAGS", "--cap-lints=warn -Awarnings");
         // Large programs: less for the compiler to do, and enough for those that read their own debug information.
@@ -126,15 +137,22 @@ impl Client {
         let shell = workspace::shell()?;
         shell.remove_path(&copy)?;
         cmd!(shell, "cp --recursive {source} {copy}").quiet().run()?;
-        let mut manifest = shell.read_file(copy.join("Cargo.toml"))?;
-        if !manifest.lines().any(|line| line.trim() == "[workspace]") {
-            manifest += "\n[workspace]\n";
-        }
+        let mut manifest: Table = shell.read_file(copy.join("Cargo.toml"))?.parse()?;
+        without_benchmarks(&mut manifest);
+        manifest.entry("workspace").or_insert_with(|| Table::new().into());
         if with == With::Ours {
-            let ours = root().join("compat/memmap2");
-            manifest += &format!("\n[patch.crates-io]\nmemmap2 = {{ path = {:?} }}\n", ours.display().to_string());
+            let ours = root().join("compat/memmap2").display().to_string();
+            let patches: Table = format!("crates-io.memmap2.path = {ours:?}").parse()?;
+            manifest.insert("patch".into(), patches.into());
         }
-        shell.write_file(copy.join("Cargo.toml"), manifest)?;
+        if let Some(ours) = self.ours {
+            shell.write_file(copy.join("tests/ours.rs"), ours)?;
+            let tests = manifest.entry("test").or_insert_with(|| Vec::<Value>::new().into());
+            let tests = tests.as_array_mut().context("the tests of a package are an array")?;
+            // It runs by its name only.
+            tests.push(toml::toml! { name = "ours" path = "tests/ours.rs" test = false }.into());
+        }
+        shell.write_file(copy.join("Cargo.toml"), toml::to_string(&manifest)?)?;
         shell.change_dir(&copy);
         let cargo = cargo();
         // A lock file that was published along names the memmap2 of its day.
@@ -176,7 +194,76 @@ impl Client {
     }
 }
 
+/// Runs a part of a program's tests, and counts what they map.
+fn outcome(shell: &Shell, tests: &[&str], arguments: &[&str], copy: &Path) -> Result<Outcome> {
+    let cargo = cargo();
+    let ran = tee(cmd!(shell, "nice -n 5 {cargo} test --jobs 2 --no-fail-fast").args(tests).arg("--").args(arguments))?;
+    let counts = Counts::of(&ran.stdout);
+    ensure!(ran.success || counts.failed > 0, "the suite did not come to its end");
+    let mapped = mappings::count(shell, tests, arguments, copy)?;
+    Ok(Outcome { counts, mapped })
+}
+
+/// Leaves out the benchmarks of a package, and what they alone need.
+fn without_benchmarks(manifest: &mut Table) {
+    manifest.remove("bench");
+    let of_targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::keys);
+    let mut places: Vec<_> = of_targets.map(|target| vec!["target".to_owned(), target.clone()]).collect();
+    places.push(Vec::new());
+    for place in places {
+        let inside = place.iter().try_fold(&mut *manifest, |table, key| table.get_mut(key)?.as_table_mut());
+        let needed = inside.and_then(|table| table.get_mut("dev-dependencies")?.as_table_mut());
+        if let Some(needed) = needed {
+            needed.retain(|name, _| !OF_BENCHMARKS.contains(&name));
+        }
+    }
+}
+
 /// Where programs are copied to and built.
 fn folder() -> PathBuf {
     target_dir().join("clients")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_benchmarks;
+    use toml::Table;
+
+    #[test]
+    fn only_benchmarks_and_what_they_need_are_left_out() {
+        let mut manifest: Table = "
+            [[bench]]
+            name = 'hash'
+            [[test]]
+            name = 'integration'
+            [dependencies]
+            criterion = '1'
+            [dev-dependencies]
+            criterion = '1'
+            tempfile = '3'
+            [target.'cfg(unix)'.dependencies]
+            libc = '0.2'
+            [target.'cfg(unix)'.dev-dependencies]
+            pprof = '1'
+            rand = '1'
+        "
+        .parse()
+        .unwrap();
+        without_benchmarks(&mut manifest);
+        let expected: Table = "
+            [[test]]
+            name = 'integration'
+            [dependencies]
+            criterion = '1'
+            [dev-dependencies]
+            tempfile = '3'
+            [target.'cfg(unix)'.dependencies]
+            libc = '0.2'
+            [target.'cfg(unix)'.dev-dependencies]
+            rand = '1'
+        "
+        .parse()
+        .unwrap();
+        assert_eq!(manifest, expected);
+    }
 }

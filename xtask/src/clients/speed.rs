@@ -20,7 +20,7 @@ pub(super) fn run(rounds: usize) -> Result<()> {
         let shell = client.shell(&copy)?;
         let cargo = cargo();
         execute(cmd!(shell, "nice -n 5 {cargo} build --release"))?;
-        let built = folder().join("build/b3sum/release/b3sum");
+        let built = folder().join("build/release/b3sum");
         let program = copy.join("b3sum-to-time");
         fs::copy(&built, &program).with_context(|| built.display().to_string())?;
         programs.push(program);
