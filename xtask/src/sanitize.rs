@@ -132,7 +132,7 @@ fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<Counts> {
     let skips = skips::load()?;
     let known = suite.list()?;
     let left_out = skips::names(&skips, &["sanitizer", sanitizer.name()], &known)?;
-    Ok(suite.run(&left_out)?.counts)
+    Ok(suite.run(&left_out, &known)?.counts)
 }
 
 /// Builds the test with a defect in it, runs it, and looks for the sanitizer's report.

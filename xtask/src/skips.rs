@@ -60,11 +60,34 @@ fn without_line(name: &str) -> &str {
     name.split_once(" (line ").map_or(name, |(name, _)| name)
 }
 
-/// The arguments for the test harness that leave out `names`, and nothing else.
-pub(crate) fn arguments<'a>(names: &[&'a str]) -> Vec<&'a str> {
-    // `--exact`, or each name would also leave out all tests whose names contain it.
-    let skips = names.iter().flat_map(|name| ["--skip", name]);
-    if names.is_empty() { Vec::new() } else { ["--exact"].into_iter().chain(skips).collect() }
+/// The arguments for test harnesses that leave out `names`, and nothing else of `known`.
+///
+/// # Errors
+///
+/// If that cannot be said to rustdoc.
+pub(crate) fn arguments<'a>(names: &[&'a str], known: &BTreeSet<String>) -> Result<Vec<&'a str>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What a test of documentation is about. The whole name has blanks, where rustdoc divides what it is told.
+    let about = |name: &'a str| without_line(name).split_once(" - ").map_or(name, |(_file, about)| about);
+    let parts: Vec<&str> = names.iter().copied().map(about).collect();
+    let mut arguments: Vec<&str> = parts.iter().flat_map(|part| ["--skip", part]).collect();
+    if parts == names {
+        // Or each name would also leave out all tests whose names contain it.
+        arguments.push("--exact");
+        return Ok(arguments);
+    }
+    for part in parts {
+        ensure!(!part.contains(' '), "rustdoc cannot be told to leave out `{part}`");
+        let too_much = known.iter().find(|name| name.contains(part) && !names.contains(&name.as_str()));
+        ensure!(
+            too_much.is_none(),
+            "to leave out `{part}` would leave out `{}` as well",
+            too_much.map_or("", |name| name)
+        );
+    }
+    Ok(arguments)
 }
 
 #[cfg(test)]
@@ -74,6 +97,17 @@ mod tests {
     #[test]
     fn the_committed_list_is_well_formed() {
         load().unwrap();
+    }
+
+    #[test]
+    fn what_is_left_out_is_that_and_nothing_else() {
+        let doc = "a.rs - b::C<D>::e (line 3)";
+        let known = BTreeSet::from(["b", "bb", doc].map(str::to_owned));
+        assert_eq!(arguments(&[], &known).unwrap(), [""; 0]);
+        assert_eq!(arguments(&["b"], &known).unwrap(), ["--skip", "b", "--exact"]);
+        assert_eq!(arguments(&["bb", doc], &known).unwrap(), ["--skip", "bb", "--skip", "b::C<D>::e"]);
+        assert!(arguments(&["b", doc], &known).unwrap_err().to_string().contains("would leave out `bb`"));
+        assert!(arguments(&["a.rs - b::C<D, E>::e (line 3)"], &known).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::foreign::BUILD_STD;
 use crate::skips;
-use crate::workspace::{cargo, execute, root, shell, tee};
+use crate::workspace::{Outcome, cargo, execute, root, shell, tee};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -42,19 +42,19 @@ impl Suite<'_> {
         Ok(listed(&self.cargo_test(&["--quiet", "--", "--list"]).quiet().read()?))
     }
 
-    /// Runs all tests but those named in `left_out`, and counts.
+    /// Runs all tests, which are those in `known`, but those named in `left_out`, and counts.
     ///
     /// # Errors
     ///
     /// If a test program cannot be built or does not come to its end; failed tests are in the counts.
-    pub(crate) fn run(&self, left_out: &[&str]) -> Result<Ran> {
-        let command = self.cargo_test(&["--no-fail-fast", "--"]).args(skips::arguments(left_out));
-        let outcome = tee(command)?;
-        let counts = Counts::of(&outcome.stdout);
-        ensure!(outcome.success || counts.failed > 0, "a test program did not come to its end");
-        let (begun, ended) = begun_and_ended(&outcome.stdout);
+    pub(crate) fn run(&self, left_out: &[&str], known: &BTreeSet<String>) -> Result<Ran> {
+        let command = self.cargo_test(&["--no-fail-fast", "--"]).args(skips::arguments(left_out, known)?);
+        let Outcome { success, stdout, stderr } = tee(command)?;
+        let counts = Counts::of(&stdout);
+        ensure!(success || counts.failed > 0, "a test program did not come to its end");
+        let (begun, ended) = begun_and_ended(&stdout);
         ensure!(begun == ended || counts.failed > 0, "{begun} test programs began and {ended} came to their end");
-        Ok(Ran { counts, gave_up: gave_up(&outcome.stderr) })
+        Ok(Ran { counts, passed: passed(&stdout), gave_up: gave_up(&stderr) })
     }
 
     fn cargo_test(&self, arguments: &[&str]) -> Cmd<'_> {
@@ -111,6 +111,8 @@ fn is_about_linux(text: &str) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
     pub(crate) counts: Counts,
+    /// The names of the tests that have passed.
+    pub(crate) passed: BTreeSet<String>,
     /// The names of what has passed without having been tested, because something that it needs is not there. Most are
     /// names of tests, some of parts of a test.
     pub(crate) gave_up: BTreeSet<String>,
@@ -167,6 +169,17 @@ fn listed(output: &str) -> BTreeSet<String> {
     output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
+/// The names of the tests that are said to have passed.
+fn passed(output: &str) -> BTreeSet<String> {
+    // What rustdoc expects of a test stands behind its name.
+    let modes = [" - compile", " - compile fail", " - should panic"];
+    let name = |line: &str| {
+        let name = line.strip_prefix("test ")?.strip_suffix(" ... ok")?;
+        Some(modes.iter().find_map(|mode| name.strip_suffix(mode)).unwrap_or(name).to_owned())
+    };
+    output.lines().filter_map(name).collect()
+}
+
 /// The names in the lines by which tests say that they have not tested: `skipped: NAME: REASON`.
 fn gave_up(output: &str) -> BTreeSet<String> {
     let name = |line: &str| Some(line.strip_prefix("skipped: ")?.split_once(": ")?.0.to_owned());
@@ -175,7 +188,7 @@ fn gave_up(output: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, begun_and_ended, gave_up, is_about_linux, listed};
+    use super::{Counts, begun_and_ended, gave_up, is_about_linux, listed, passed};
 
     #[test]
     fn result_lines_are_summed() {
@@ -183,6 +196,14 @@ mod tests {
             test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
         assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn only_what_has_passed_counts_as_that() {
+        let output = "test a ... ok\ntest b ... FAILED\ntest c ... ignored\n\
+            test d.rs - d (line 3) - compile fail ... ok\ntest d.rs - e::compile (line 4) ... ok\ntest f - should panic ... ok\n";
+        let names: Vec<String> = passed(output).into_iter().collect();
+        assert_eq!(names, ["a", "d.rs - d (line 3)", "d.rs - e::compile (line 4)", "f"]);
     }
 
     #[test]
