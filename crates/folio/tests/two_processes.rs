@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,13 +18,17 @@ use std::time::{Duration, Instant};
 #[path = "support/example.rs"]
 mod example;
 
+#[allow(dead_code, reason = "not every test uses all of it")]
+#[path = "support/runner.rs"]
+mod runner;
+
 /// How long a hostile peer goes on.
 const HOSTILE: Duration = Duration::from_secs(10);
 
 /// Runs an example that ends well and complains of nothing. Its output.
 #[track_caller]
 fn output(name: &str, variables: &[(&str, String)]) -> String {
-    let mut command = Command::new(example::binary(name));
+    let mut command = runner::command(example::binary(name));
     command.stdin(Stdio::null()).env_remove("FOLIO_RING_SECONDS").env_remove("FOLIO_RING_MESSAGES");
     let output: Output = command.envs(variables.iter().cloned()).output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -61,7 +65,7 @@ fn a_ring_of_no_messages_and_no_time_is_one_too() {
 #[test]
 fn wrong_arguments_are_errors_in_plain_words() {
     for (name, arguments) in [("ring", ["loud"].as_slice()), ("sealed", &["receive", "twice"]), ("sealed", &["loud"])] {
-        let output = Command::new(example::binary(name)).args(arguments).output().unwrap();
+        let output = runner::command(example::binary(name)).args(arguments).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), errors.lines().count()), (Some(1), 1), "{errors}");
         assert!(errors.starts_with(&format!("{name}: usage: {name}")), "{errors}");
@@ -89,7 +93,7 @@ struct Receiver {
 impl Receiver {
     fn start() -> Receiver {
         let (socket, theirs) = UnixStream::pair().unwrap();
-        let mut command = Command::new(example::binary("sealed"));
+        let mut command = runner::command(example::binary("sealed"));
         let process = command.arg("receive").stdin(Stdio::from(OwnedFd::from(theirs))).spawn().unwrap();
         let answers = BufReader::new(socket.try_clone().unwrap());
         Receiver { process, socket, answers }

@@ -19,6 +19,11 @@ mod reader;
 mod ring;
 mod writer;
 
+// Where cargo runs programs through an emulator, the writer too has to be started so.
+#[allow(dead_code, reason = "not everybody uses all of it")]
+#[path = "../../tests/support/runner.rs"]
+mod runner;
+
 use std::env;
 use std::io::{self, Write};
 use std::path::Path;

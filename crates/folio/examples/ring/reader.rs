@@ -2,14 +2,14 @@
 
 use crate::patience::Patience;
 use crate::ring::{MEMORY, Reader};
-use crate::{say, writer};
+use crate::{runner, say, writer};
 use folio::{Fault, MmapViewSync, Protection};
 use std::collections::BTreeMap;
 use std::env;
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// All three acts.
@@ -90,7 +90,7 @@ fn hostile(mut ring: Reader, path: &Path) -> io::Result<BTreeMap<String, u64>> {
 
 /// Starts this program as a writer.
 fn start_writer(kind: &str, path: &Path) -> io::Result<Child> {
-    Command::new(env::current_exe()?).arg(kind).arg(path).spawn()
+    runner::command(env::current_exe()?).arg(kind).arg(path).spawn()
 }
 
 /// Waits for the writer to end well.

@@ -20,6 +20,12 @@ mod receiver;
 #[cfg(unix)]
 mod sender;
 
+// Where cargo runs programs through an emulator, the receiver too has to be started so.
+#[cfg(unix)]
+#[allow(dead_code, reason = "not everybody uses all of it")]
+#[path = "../../tests/support/runner.rs"]
+mod runner;
+
 use std::io;
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! The sender: four descriptors that prove nothing, and one that does.
 
-use crate::post;
+use crate::{post, runner};
 use folio::shm;
 use std::env;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 /// Starts the receiver, sends it what there is, and tells what it answers.
 pub(crate) fn run() -> io::Result<()> {
@@ -61,7 +61,7 @@ impl Receiver {
     /// Starts this program again, with the other end of a socket for its standard input.
     fn start() -> io::Result<Receiver> {
         let (socket, theirs) = UnixStream::pair()?;
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = runner::command(env::current_exe()?);
         let process = command.arg("receive").stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
         let answers = BufReader::new(socket.try_clone()?);
         Ok(Receiver { process, socket, answers })

@@ -1,4 +1,5 @@
-//! Programs of the tests' own kind, started by a test: through an emulator, where cargo runs the tests through one.
+//! Programs of the tests' own kind, started by a test or an example: through an emulator, where cargo runs
+//! the tests through one.
 
 use std::env;
 use std::ffi::OsStr;
