@@ -5,8 +5,15 @@ use crate::workspace::{self, cargo, execute};
 use crate::{bench, compat, cross, heap, minimal, model, packages, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use std::fs;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 use xshell::cmd;
+
+/// What makes the test that tortures short: `cargo test --workspace`, before these steps, does it at length.
+pub(crate) const SHORT_TORTURE: (&str, &str) = ("FOLIO_TORTURE_SECONDS", "5");
 
 /// A step, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,32 +68,85 @@ pub(crate) enum Step {
     Cross,
 }
 
-/// Runs `steps`, or all but [`Step::Cross`] if there are none, each to its end whatever became of the ones before it.
+/// Runs `steps` one after the other, or all but [`Step::Cross`] side by side if there are none, each to its end whatever
+/// became of the others.
 ///
 /// # Errors
 ///
 /// If a step fails; its own complaint is printed where it happens.
 pub(crate) fn run(steps: &[Step]) -> Result<()> {
-    let every_change = Step::value_variants().iter().copied().filter(|&step| step != Step::Cross);
-    let steps: Vec<_> = if steps.is_empty() { every_change.collect() } else { steps.to_vec() };
-    let mut rows = Vec::new();
-    let mut failed = Vec::new();
-    for step in steps {
-        let name = step.name();
-        eprintln!("\n=== {name}");
-        let start = Instant::now();
-        let result = step.run();
-        if let Err(error) = &result {
-            eprintln!("error: {name}: {error:#}");
-            failed.push(name.clone());
-        }
-        let verdict = if result.is_ok() { "ok" } else { "FAILED" };
-        rows.push([name, verdict.to_owned(), format!("{:.1}", start.elapsed().as_secs_f64())]);
+    let done = if steps.is_empty() { side_by_side()? } else { steps.iter().map(|&step| Done::by(step)).collect() };
+    if let [_, _, ..] = done[..] {
+        println!();
+        report::table(["step", "result", "seconds"], &done.iter().map(Done::row).collect::<Vec<_>>());
     }
-    println!();
-    report::table(["step", "result", "seconds"], &rows);
+    let failed: Vec<_> = done.iter().filter(|done| !done.well).map(|done| done.step.name()).collect();
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
+}
+
+/// What came of a step.
+struct Done {
+    step: Step,
+    well: bool,
+    seconds: f64,
+}
+
+impl Done {
+    fn by(step: Step) -> Done {
+        eprintln!("\n=== {}", step.name());
+        Done::after(step, || step.run())
+    }
+
+    fn after(step: Step, work: impl FnOnce() -> Result<()>) -> Done {
+        let start = Instant::now();
+        let result = work();
+        if let Err(error) = &result {
+            eprintln!("error: {}: {error:#}", step.name());
+        }
+        Done { step, well: result.is_ok(), seconds: start.elapsed().as_secs_f64() }
+    }
+
+    fn row(&self) -> [String; 3] {
+        let verdict = if self.well { "ok" } else { "FAILED" };
+        [self.step.name(), verdict.to_owned(), format!("{:.1}", self.seconds)]
+    }
+}
+
+/// The steps that run side by side: much of one is done by one thread, or waits. Those that build in the same folder are in one
+/// lane, for cargo lets one of them in at a time.
+const LANES: [&[Step]; 3] = {
+    use Step::*;
+    [
+        &[Rules, Fmt, Clippy, ClippyBare, Docs, DocsPrivate, Features, Compat, Package, Model, Interleavings],
+        &[Release, Tour, Bench, Heap, Minimal],
+        &[CheckApple, CheckFreebsd, CheckWindows, CheckWasi, CheckWasm, Wasi],
+    ]
+};
+
+/// Runs all [`LANES`]. Each step is a process, whose output is shown when it has ended.
+fn side_by_side() -> Result<Vec<Done>> {
+    let logs = workspace::target_dir().join("ci");
+    fs::create_dir_all(&logs)?;
+    let screen = Mutex::new(());
+    let run = |step: Step| {
+        let name = step.name();
+        let log = logs.join(&name).with_extension("log");
+        eprintln!("started: {name}");
+        let done = Done::after(step, || workspace::run_again(["ci", &name], &log));
+        let said = fs::read(&log).unwrap_or_default();
+        let _whole = screen.lock().unwrap_or_else(PoisonError::into_inner);
+        print!("{}", String::from_utf8_lossy(&said));
+        done
+    };
+    // What installs comes before all else.
+    let mut done = vec![run(Step::Tools)];
+    thread::scope(|scope| {
+        let lanes = LANES.map(|lane| scope.spawn(|| lane.iter().map(|&step| run(step)).collect::<Vec<_>>()));
+        lanes.into_iter().for_each(|lane| done.extend(lane.join().unwrap_or_else(|panic| resume_unwind(panic))));
+    });
+    done.sort_by_key(|done| Step::value_variants().iter().position(|&step| step == done.step));
+    Ok(done)
 }
 
 impl Step {
@@ -127,11 +187,14 @@ impl Step {
                 shell.set_var("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::broken-intra-doc-links");
                 execute(cmd!(shell, "{cargo} doc --workspace --no-deps --all-features --document-private-items"))
             }
-            Step::Features => execute(cmd!(shell, "{cargo} test --workspace --all-features")),
+            Step::Features => {
+                execute(cmd!(shell, "{cargo} test --workspace --all-features").env(SHORT_TORTURE.0, SHORT_TORTURE.1))
+            }
             Step::Release => {
                 // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
                 execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
-                execute(cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests"))
+                let tests = cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests");
+                execute(tests.env(SHORT_TORTURE.0, SHORT_TORTURE.1))
             }
             Step::Model => model::run(),
             Step::Heap => heap::tests(),
@@ -189,4 +252,17 @@ fn package() -> Result<()> {
         bail!("cargo is not content: {warning}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_in_one_lane_but_what_installs_and_what_takes_long() {
+        for step in Step::value_variants() {
+            let times = LANES.iter().flat_map(|lane| lane.iter()).filter(|other| *other == step).count();
+            assert_eq!(times, usize::from(![Step::Tools, Step::Cross].contains(step)), "{step:?}");
+        }
+    }
 }

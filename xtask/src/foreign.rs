@@ -19,7 +19,7 @@ pub(crate) const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
 /// Builds a standard library for programs that are only looked at; one without unwinding exists for every target.
 pub(crate) const CHECK_STD: &str = "-Zbuild-std=std,panic_abort";
 
-/// Where programs for other platforms are built.
+/// Where programs for other platforms are built: in a folder for each that is only looked at, so that several can be at once.
 pub(crate) fn build_dir() -> PathBuf {
     target_dir().join("foreign")
 }
@@ -58,6 +58,7 @@ pub(crate) enum Scope {
 /// If there is a complaint, or the compiler is not there and cannot be installed.
 pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
     let shell = toolchain()?;
+    shell.set_var("CARGO_TARGET_DIR", build_dir().join(target));
     shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
     // How `cargo clippy` hands its arguments on; it cannot be used itself, for it insists on its own toolchain.
     shell.set_var("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");

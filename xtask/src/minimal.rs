@@ -7,6 +7,7 @@
 //! those of the library alone, and with the tests beside it they are nailed down, so that everything else has to do with
 //! them. What cannot is taken out, together with the test that needs it.
 
+use crate::ci::SHORT_TORTURE;
 use crate::foreign::{self, CHECK_STD};
 use crate::workspace::{self, cargo, execute, root, target_dir};
 use anyhow::{Context, Result, ensure};
@@ -69,13 +70,16 @@ pub(crate) fn run() -> Result<()> {
     execute(cmd!(shell, "{cargo} generate-lockfile"))?;
     // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
     execute(cmd!(shell, "{cargo} build --package folio --all-features --locked --examples"))?;
-    execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests"))
+    let tests = cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --tests");
+    execute(tests.env(SHORT_TORTURE.0, SHORT_TORTURE.1))
 }
 
 /// Builds the library in `shell`'s folder for another system.
 fn check_foreign(shell: &Shell, target: &str) -> Result<()> {
     let foreign = foreign::toolchain()?;
     foreign.change_dir(shell.current_dir());
+    // The standard library is there already, if the whole library was looked at.
+    foreign.set_var("CARGO_TARGET_DIR", foreign::build_dir().join(target));
     let cargo = cargo();
     execute(cmd!(foreign, "{cargo} check --package folio --lib --locked --all-features {CHECK_STD} --target {target}"))
 }

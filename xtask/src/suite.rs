@@ -52,6 +52,8 @@ impl Suite<'_> {
         let outcome = tee(command)?;
         let counts = Counts::of(&outcome.stdout);
         ensure!(outcome.success || counts.failed > 0, "a test program did not come to its end");
+        let (begun, ended) = begun_and_ended(&outcome.stdout);
+        ensure!(begun == ended || counts.failed > 0, "{begun} test programs began and {ended} came to their end");
         Ok(Ran { counts, gave_up: gave_up(&outcome.stderr) })
     }
 
@@ -152,6 +154,14 @@ impl Counts {
     }
 }
 
+/// How many test programs say that they begin, and how many that they have ended. A program that dies may end with exit code 0
+/// for all that its emulator knows.
+fn begun_and_ended(output: &str) -> (usize, usize) {
+    let is_start = |line: &&str| line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test"));
+    let begun = output.lines().filter(is_start).count();
+    (begun, output.lines().filter(|line| line.starts_with("test result: ")).count())
+}
+
 /// The names in the output of a test run with `--list`.
 fn listed(output: &str) -> BTreeSet<String> {
     output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
@@ -165,7 +175,7 @@ fn gave_up(output: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, gave_up, is_about_linux, listed};
+    use super::{Counts, begun_and_ended, gave_up, is_about_linux, listed};
 
     #[test]
     fn result_lines_are_summed() {
@@ -173,6 +183,14 @@ mod tests {
             test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.00s\n\
             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s\n";
         assert_eq!(Counts::of(output), Counts { passed: 3, failed: 1, skipped: 4 });
+    }
+
+    #[test]
+    fn a_program_that_ends_half_way_is_seen() {
+        let whole = "\nrunning 1 test\ntest a ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored\n";
+        let half = "\nrunning 2 tests\ntest a ... ok\n";
+        assert_eq!(begun_and_ended(&format!("{whole}{half}{whole}")), (3, 2));
+        assert_eq!(begun_and_ended(&format!("{whole}running late\n")), (1, 1));
     }
 
     #[test]

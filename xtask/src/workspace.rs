@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, anyhow, ensure};
 use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -87,5 +89,20 @@ pub(crate) fn execute(command: Cmd<'_>) -> Result<()> {
     let status =
         Command::from(command).stdin(Stdio::null()).status().with_context(|| format!("cannot start `{shown}`"))?;
     ensure!(status.success(), "`{shown}` failed ({status})");
+    Ok(())
+}
+
+/// Runs this program once more, with `arguments`, and writes what it says to `log`.
+///
+/// # Errors
+///
+/// If it cannot be started or fails.
+pub(crate) fn run_again(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>, log: &Path) -> Result<()> {
+    let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    // Not by its path, where somebody may have built another one meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let status = command.status().context("cannot start a process")?;
+    ensure!(status.success(), "its process ended by {status}");
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use crate::flushes::Files;
 use crate::mapping::Mapping;
-use crate::sync::{Arc, AtomicPtr, Condvar, Mutex, MutexGuard, PoisonError, thread};
+use crate::sync::{Arc, AtomicPtr, Condvar, Mutex, MutexGuard, PoisonError, start_thread};
 use crate::sys;
 use std::collections::VecDeque;
 use std::io;
@@ -99,7 +99,13 @@ impl Queue {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The thread.
+    /// The thread of this process's queue.
+    fn serve() {
+        if let Some(queue) = Queue::current() {
+            queue.run();
+        }
+    }
+
     fn run(&self) {
         let mut jobs = self.lock();
         while let Some(job) = jobs.waiting.pop_front() {
@@ -151,9 +157,7 @@ pub(crate) fn flush(mapping: &Arc<Mapping>, offset: usize, len: usize) -> io::Re
     let queue = Queue::current_or_new()?;
     let mut jobs = queue.lock();
     if !jobs.thread {
-        let thread = thread::Builder::new().name("folio-flush".into()).stack_size(64 * 1024);
-        // The program's signals are not for this thread: its handlers may want more stack, and its own threads are there.
-        sys::without_signals(|| thread.spawn(|| queue.run()))?;
+        start_thread(Queue::serve)?;
         jobs.thread = true;
     }
     jobs.add(mapping, offset, len);

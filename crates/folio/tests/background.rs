@@ -26,7 +26,7 @@ fn in_child(work: impl FnOnce() -> bool) -> i32 {
     let child = unsafe { libc::fork() };
     if child == 0 {
         // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-        unsafe { libc::alarm(600) };
+        unsafe { libc::alarm(120) };
         let well = work();
         // SAFETY: ends the child at once.
         unsafe { libc::_exit(i32::from(!well)) };
@@ -78,6 +78,33 @@ fn a_child_begins_with_a_thread_of_its_own() {
         });
         assert_eq!(status, 0);
     }
+}
+
+/// The standard library starts and ends its threads under a lock of its own, which a child may find closed for ever: the thread
+/// that flushes is none of its threads.
+#[cfg(all(unix, not(folio_heap)))] // the heap has no such thread
+#[test]
+fn a_child_flushes_in_the_background_whatever_threads_its_parent_was_starting() {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::thread::spawn(|| ()).join().unwrap();
+                }
+            });
+        }
+        let statuses = (0..250).map(|_| {
+            in_child(|| {
+                let map = written();
+                map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
+            })
+        });
+        // As below: the threads end before anything is asserted.
+        let bad = statuses.into_iter().find(|&status| status != 0);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(bad, None);
+    });
 }
 
 /// A thread of the parent may hold the lock of a mapping's flushes in the moment of the `fork`; the child, in which it is not,

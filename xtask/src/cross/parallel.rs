@@ -3,12 +3,12 @@
 use super::prepare;
 use super::rows::{self, Row};
 use super::table::{Level, Target};
-use crate::{foreign, packages};
-use anyhow::{Context, Result, ensure};
+use crate::{foreign, packages, workspace};
+use anyhow::{Result, ensure};
 use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -68,10 +68,12 @@ fn do_job(job: &[&Target], folder: &Path, screen: &Mutex<()>) {
     let start = Instant::now();
     let names: Vec<&str> = job.iter().map(|target| target.triple).collect();
     let log = folder.join(names[0]).with_extension("log");
+    let arguments = ["cross".as_ref(), "--part-of".as_ref(), folder.as_os_str()];
+    let arguments = arguments.into_iter().chain(names.iter().map(OsStr::new));
     let ended = names
         .iter()
         .try_for_each(|name| remove(&folder.join(name).with_extension("toml")))
-        .and_then(|()| start_process(&names, folder, &log));
+        .and_then(|()| workspace::run_again(arguments, &log));
     let said = fs::read(&log).unwrap_or_default();
     let _whole = screen.lock().unwrap_or_else(PoisonError::into_inner);
     print!("{}", String::from_utf8_lossy(&said));
@@ -84,18 +86,6 @@ fn do_job(job: &[&Target], folder: &Path, screen: &Mutex<()>) {
 /// Removes a result of an earlier time.
 fn remove(path: &Path) -> Result<()> {
     ensure!(!path.exists() || fs::remove_file(path).is_ok(), "cannot remove {}", path.display());
-    Ok(())
-}
-
-/// Runs this program for the targets `names`, and waits for its end.
-fn start_process(names: &[&str], folder: &Path, log: &Path) -> Result<()> {
-    let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    // Not by its path, where somebody may have built another one meanwhile.
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("cross").arg("--part-of").arg(folder).args(names);
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-    let status = command.status().context("cannot start a process for it")?;
-    ensure!(status.success(), "its process ended by {status}");
     Ok(())
 }
 

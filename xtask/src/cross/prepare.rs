@@ -52,8 +52,14 @@ fn wine(shell: &Shell) -> Result<()> {
     let fresh = !prefix.join("system.reg").exists();
     shell.set_var("WINEPREFIX", prefix);
     shell.set_var("WINEDEBUG", "-all");
+    // Without its debugger, which is asked about every process that ends by an exception: it takes seconds, and then such a process
+    // may end with 0.
+    shell.set_var("WINEDLLOVERRIDES", "winedbg.exe=d");
     // Wine shows the root of the file system as its drive Z.
     shell.set_var("WINEPATH", format!("Z:{}", folder.display().to_string().replace('/', "\\")));
+    // The process behind all programs of a prefix. By itself it ends with the last of them, and a program that starts at that
+    // moment finds its connection reset; so it stays some minutes. Ends with 2 if one is there already.
+    cmd!(shell, "wineserver --persistent=300").ignore_status().run()?;
     if fresh {
         execute(cmd!(shell, "wine wineboot --init"))?;
     }

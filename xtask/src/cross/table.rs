@@ -129,7 +129,7 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
             linker: Some("x86_64-w64-mingw32-gcc"),
             prepare: Prepare::Wine,
-            ways: &[Way { runner: "wine", tags: &["wine", "pages-4k"], variables: &[] }],
+            ways: &[Way { runner: "wine", tags: &["wine", "pages-4k"], variables: &[("PROPTEST_CASES", "64")] }],
         }),
     },
     Target { triple: "aarch64-apple-darwin", level: Level::Link },

@@ -26,7 +26,7 @@ impl View<Shared> {
         let from = self.aligned::<T>(offset)?.cast_const();
         // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
         // address is aligned.
-        match unsafe { fault::try_load_acquire(from, 0) } {
+        match unsafe { fault::try_load_acquire(from) } {
             Ok(value) if self.mapping().never_exchanged() => Ok(value),
             Ok(_) => self.load_acquire_on(from, offset, None),
             Err(short) => self.load_acquire_on(from, offset, Some(short)),
@@ -85,7 +85,7 @@ impl View<Shared> {
     #[inline(never)]
     fn load_acquire_on<T: AtomicScalar>(&self, from: *const u8, offset: usize, short: Option<Short>) -> io::Result<T> {
         // SAFETY: as in the attempt.
-        let attempt = || unsafe { fault::try_load_acquire(from, 0) };
+        let attempt = || unsafe { fault::try_load_acquire(from) };
         let first = short.map(|short| fault::atomic_on(short, attempt));
         self.undisturbed(offset, size_of::<T>(), first, || fault::atomic(attempt))
             .map_err(|stop| stop.into_error(offset))

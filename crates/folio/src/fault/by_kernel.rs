@@ -93,7 +93,7 @@ pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, _: Short) -> Resu
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8, _: usize) -> Result<W, Short> {
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8) -> Result<W, Short> {
     Err(Short::UNTRIED)
 }
 

@@ -82,8 +82,7 @@ pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 /// # Safety
 ///
 /// As [`super::try_load_acquire`].
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
-    let src = base.wrapping_add(offset);
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
     let _lock = alone(src);
     // SAFETY: the same obligations, passed on.
     Ok(unsafe { get(src) })

@@ -9,8 +9,8 @@
 //!
 //! *Routines* are small pieces of assembly that copy as fast as any plain copy. A fault in one of them is caught by a
 //! handler of SIGBUS and SIGSEGV (a vectored exception handler on Windows), which is installed at the first checked access
-//! of the process and stays. It acts only on a fault that the kernel raised for an instruction of a routine, at an
-//! address in the view; everything else goes to the handler that was there before, with the mask and flags that it asked
+//! of the process and stays. It acts only on a fault that the kernel raised for an instruction of a routine, or of the few that
+//! move a single number in the caller's own code, at an address in the view; everything else goes to the handler that was there before, with the mask and flags that it asked
 //! for.
 //!
 //! *Kernel copies* let the kernel move the bytes. That takes a system call for each access, and no handler. They are what
@@ -150,7 +150,7 @@ pub fn is_installed() -> bool {
 ///
 /// # Platform-specific behaviour
 ///
-/// Does nothing on Windows, where folio has no routines, and after [`use_kernel_copies`].
+/// Does nothing on Windows, where no thread can block a fault, where folio has no routines, and after [`use_kernel_copies`].
 ///
 /// # Errors
 ///
@@ -286,15 +286,15 @@ pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
     unsafe { way::try_store(dst, value) }
 }
 
-/// Tries to load the word `offset` bytes behind `base`: what others wrote before they released this value is seen by what comes after.
+/// Tries to load the word at `src`: what others wrote before they released this value is seen by what comes after.
 ///
 /// # Safety
 ///
 /// As [`try_read`], for the bytes of the word, which is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
+pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { way::try_load_acquire(base, offset) }
+    unsafe { way::try_load_acquire(src) }
 }
 
 /// Tries to store a word at `dst`: what comes before is seen by others that acquire this value.

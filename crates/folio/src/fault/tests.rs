@@ -253,7 +253,7 @@ unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
 
 unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    atomic(|| unsafe { super::try_load_acquire(src, 0) })
+    atomic(|| unsafe { super::try_load_acquire(src) })
 }
 
 unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Stop> {

@@ -7,6 +7,7 @@ pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 pub(crate) use shuttle::thread;
 pub(crate) use std::sync::PoisonError;
 
+use std::io;
 use std::ops::Deref;
 use std::sync;
 use std::sync::atomic::Ordering;
@@ -14,6 +15,12 @@ use std::sync::atomic::Ordering;
 /// Lets any other thread go first.
 pub(crate) fn step() {
     shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
+}
+
+/// Starts a thread that calls `work` and ends.
+pub(crate) fn start_thread(work: fn()) -> io::Result<()> {
+    thread::spawn(work);
+    Ok(())
 }
 
 /// A counted owner.

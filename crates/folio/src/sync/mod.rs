@@ -4,9 +4,9 @@
 
 #[cfg(not(all(test, folio_shuttle)))]
 mod plain {
+    pub(crate) use crate::sys::start_thread;
     pub(crate) use std::sync::atomic::AtomicPtr;
     pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-    pub(crate) use std::thread;
 }
 #[cfg(not(all(test, folio_shuttle)))]
 pub(crate) use plain::*;

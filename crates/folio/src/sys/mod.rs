@@ -34,7 +34,7 @@
 //! | [`sync_all`] | file data and all metadata on stable storage |
 //! | [`COPIES`], [`write_back`] | whether mappings are copies of the file in memory of the process; hands what was written to the file |
 //! | [`KEEPS_FILE`] | whether flushing needs the file's handle, so that writable shared mappings always keep one |
-//! | [`on_fork`], [`without_signals`] | for the thread that flushes in the background; nothing where there are no such things |
+//! | [`on_fork`], [`start_thread`] | for the thread that flushes in the background |
 //! | [`allocate`] | real blocks for a range of a file, the file extended if it is shorter, never shrunk |
 //! | [`is_at`] | whether a path leads to an open file |
 //! | [`file_len_limit`], [`file_too_long`] | how long the process may make a file, and the error for a longer one |
@@ -95,8 +95,8 @@ pub(crate) use backend::paging;
 pub(crate) use backend::{
     COPIES, File, FileRef, KEEPS_FILE, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, flush,
     forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open, page_size,
-    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all, unmap,
-    without_signals, write_at, write_back,
+    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, start_thread, starts_through,
+    sync_all, unmap, write_at, write_back,
 };
 
 // The two ways to the bytes of a mapping that others may be using, or lose.

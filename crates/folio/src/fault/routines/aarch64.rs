@@ -1,147 +1,39 @@
 //! The routines for aarch64.
 //!
-//! A copy is a function in the convention that all operating systems share, and a leaf. A routine for a single access has
-//! a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece of inline
-//! assembly, which names no symbol: that may be inlined into other crates.
+//! A copy is a function in the convention that all operating systems share, and a leaf:
 //!
-//! | register | in a copy | in a load | in another single access |
-//! |---|---|---|---|
-//! | `x0` | where to store | an address | |
-//! | `x1` | where to load from | how far behind it to load from | the operand |
-//! | `x2` | bytes to copy | | the second operand |
-//! | `x3` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
-//! | `x4` | end of the view's side | set by the routine to the same | set by the routine to the same |
-//! | `x0` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
-//! | `x1` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
+//! | register | |
+//! |---|---|
+//! | `x0` | where to store |
+//! | `x1` | where to load from |
+//! | `x2` | bytes to copy |
+//! | `x3` | first byte of the view's side |
+//! | `x4` | end of the view's side |
+//! | `x0` | afterwards: the bytes that were not copied |
 //!
-//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
-//! another, each addition counts.
+//! The handler compares the address of a fault with `x3` and `x4`, and moves `x4` to it.
 //!
-//! The handler compares the address of a fault with `x3` and `x4`, and moves `x4` to it. Besides these, a single access
-//! changes `x5` to `x7`.
+//! A single access is inline assembly, in whatever crate it comes to stand in, and tells the handler by registers what it is:
+//!
+//! | register | |
+//! |---|---|
+//! | `x0` and `x1` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
+//! | `x2` | where to go on after a fault, close behind the access; afterwards: 0, or 1 when it was not made |
+//! | `x3` | [`single::MARK`] |
 //!
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail.
 
 use super::super::Short;
+use super::super::word::{AtomicWord, Word};
 use super::regions::Region;
+use super::single;
 use super::table::Routines;
 use std::arch::asm;
 
 /// `bti c`, in the form that older processors take for no operation.
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "hint #34" }; }
-
-/// A routine that loads `$bytes` bytes from the view's side.
-#[rustfmt::skip]
-macro_rules! load {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
-        routine!($name:
-            "add x3, x0, x1",
-            concat!("add x4, x3, #", $bytes),
-            at!($begin),
-            $load,
-            at!($end),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
-
-/// A routine that stores `$bytes` bytes to the view's side.
-#[rustfmt::skip]
-macro_rules! store {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $store:literal) => {
-        routine!($name:
-            concat!("add x4, x3, #", $bytes),
-            at!($begin),
-            $store,
-            at!($end),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
-
-/// Compares and exchanges in the register class `$r`, with the instruction that does it at once.
-#[cfg(target_feature = "lse")]
-#[rustfmt::skip]
-macro_rules! exchange {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
-        routine!($name:
-            concat!("add x4, x3, #", $bytes),
-            concat!("mov ", $r, "5, ", $r, "1"),
-            at!($begin),
-            concat!("casal ", $r, "5, ", $r, "2, [x3]"),
-            at!($end),
-            concat!("mov ", $r, "0, ", $r, "5"),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
-
-/// Compares and exchanges in the register class `$r`, by a load and a store that belong together. The branch behind the
-/// store is outside: once the store is made, the access must not be made again.
-#[cfg(not(target_feature = "lse"))]
-#[rustfmt::skip]
-macro_rules! exchange {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
-        routine!($name:
-            concat!("add x4, x3, #", $bytes),
-            "2:",
-            at!($begin),
-            concat!("ldaxr ", $r, "5, [x3]"),
-            concat!("cmp ", $r, "5, ", $r, "1"),
-            "b.ne 3f",
-            concat!("stlxr w6, ", $r, "2, [x3]"),
-            at!($end),
-            "cbnz w6, 2b",
-            "3:",
-            concat!("mov ", $r, "0, ", $r, "5"),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
-
-/// Adds in the register class `$r`, with the instruction that does it at once.
-#[cfg(target_feature = "lse")]
-#[rustfmt::skip]
-macro_rules! add {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
-        routine!($name:
-            concat!("add x4, x3, #", $bytes),
-            at!($begin),
-            concat!("ldaddal ", $r, "1, ", $r, "5, [x3]"),
-            at!($end),
-            concat!("mov ", $r, "0, ", $r, "5"),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
-
-/// Adds in the register class `$r`, by a load and a store that belong together.
-#[cfg(not(target_feature = "lse"))]
-#[rustfmt::skip]
-macro_rules! add {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $r:literal) => {
-        routine!($name:
-            concat!("add x4, x3, #", $bytes),
-            "2:",
-            at!($begin),
-            concat!("ldaxr ", $r, "5, [x3]"),
-            concat!("add ", $r, "6, ", $r, "5, ", $r, "1"),
-            concat!("stlxr w7, ", $r, "6, [x3]"),
-            at!($end),
-            "cbnz w7, 2b",
-            concat!("mov ", $r, "0, ", $r, "5"),
-            "mov x1, #0",
-            "ret",
-        )
-    };
-}
 
 routines! {{
     routine!("copy":
@@ -277,98 +169,26 @@ routines! {{
         "ret",
     )
 
-    // What a thread has in place of the copy and of everything else until it is prepared.
+    // What a thread has in place of the copy until it is prepared.
     routine!("untried.copy":
         "mov x0, #-1",
         "ret",
     )
-    routine!("untried":
-        "mov x1, #-1",
-        "ret",
-    )
-
-    load!("load1", "load1.at", "load1.end", "1", "ldrb w0, [x0, x1]")
-    load!("load2", "load2.at", "load2.end", "2", "ldrh w0, [x0, x1]")
-    load!("load4", "load4.at", "load4.end", "4", "ldr w0, [x0, x1]")
-    load!("load8", "load8.at", "load8.end", "8", "ldr x0, [x0, x1]")
-    load!("acquire4", "acquire4.at", "acquire4.end", "4", "ldar w0, [x3]")
-    load!("acquire8", "acquire8.at", "acquire8.end", "8", "ldar x0, [x3]")
-    store!("store1", "store1.at", "store1.end", "1", "strb w1, [x3]")
-    store!("store2", "store2.at", "store2.end", "2", "strh w1, [x3]")
-    store!("store4", "store4.at", "store4.end", "4", "str w1, [x3]")
-    store!("store8", "store8.at", "store8.end", "8", "str x1, [x3]")
-    store!("release4", "release4.at", "release4.end", "4", "stlr w1, [x3]")
-    store!("release8", "release8.at", "release8.end", "8", "stlr x1, [x3]")
-    exchange!("exchange4", "exchange4.at", "exchange4.end", "4", "w")
-    exchange!("exchange8", "exchange8.at", "exchange8.end", "8", "x")
-    add!("add4", "add4.at", "add4.end", "4", "w")
-    add!("add8", "add8.at", "add8.end", "8", "x")
 } {
     region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
     region!("copy.tail" .. "copy.tail.end" => "lost.loop")
     region!("bytes" .. "bytes.end" => "lost.bytes")
-    region!("load1.at" .. "load1.end" => "lost")
-    region!("load2.at" .. "load2.end" => "lost")
-    region!("load4.at" .. "load4.end" => "lost")
-    region!("load8.at" .. "load8.end" => "lost")
-    region!("acquire4.at" .. "acquire4.end" => "lost")
-    region!("acquire8.at" .. "acquire8.end" => "lost")
-    region!("store1.at" .. "store1.end" => "lost")
-    region!("store2.at" .. "store2.end" => "lost")
-    region!("store4.at" .. "store4.end" => "lost")
-    region!("store8.at" .. "store8.end" => "lost")
-    region!("release4.at" .. "release4.end" => "lost")
-    region!("release8.at" .. "release8.end" => "lost")
-    region!("exchange4.at" .. "exchange4.end" => "lost")
-    region!("exchange8.at" .. "exchange8.end" => "lost")
-    region!("add4.at" .. "add4.end" => "lost")
-    region!("add8.at" .. "add8.end" => "lost")
 }}
 
-// SAFETY: the block above defines these symbols, the copies with this calling convention and these arguments. The others
-// are called by inline assembly alone.
+// SAFETY: the block above defines these symbols, with this calling convention and these arguments.
 unsafe extern "C" {
     #[link_name = symbol!("copy")]
     fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
     #[link_name = symbol!("untried.copy")]
     fn untried_copy(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
-    #[link_name = symbol!("untried")]
-    fn untried();
-    #[link_name = symbol!("load1")]
-    fn load1();
-    #[link_name = symbol!("load2")]
-    fn load2();
-    #[link_name = symbol!("load4")]
-    fn load4();
-    #[link_name = symbol!("load8")]
-    fn load8();
-    #[link_name = symbol!("acquire4")]
-    fn acquire4();
-    #[link_name = symbol!("acquire8")]
-    fn acquire8();
-    #[link_name = symbol!("store1")]
-    fn store1();
-    #[link_name = symbol!("store2")]
-    fn store2();
-    #[link_name = symbol!("store4")]
-    fn store4();
-    #[link_name = symbol!("store8")]
-    fn store8();
-    #[link_name = symbol!("release4")]
-    fn release4();
-    #[link_name = symbol!("release8")]
-    fn release8();
-    #[link_name = symbol!("exchange4")]
-    fn exchange4();
-    #[link_name = symbol!("exchange8")]
-    fn exchange8();
-    #[link_name = symbol!("add4")]
-    fn add4();
-    #[link_name = symbol!("add8")]
-    fn add8();
     #[link_name = symbol!("regions")]
-    pub(super) static REGIONS: [Region; 21];
+    pub(super) static REGIONS: [Region; 5];
 }
 
 /// A naturally aligned access of up to this many bytes is a single one.
@@ -376,50 +196,12 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 
 /// Destination, source, length, the view's side and its end. Answers how many bytes were not copied.
 pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, *const u8) -> usize;
-/// The address of a routine for a single access.
-pub(super) type Single = unsafe extern "C" fn();
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines {
-    copy: untried_copy,
-    load1: untried,
-    load2: untried,
-    load4: untried,
-    load8: untried,
-    acquire4: untried,
-    acquire8: untried,
-    store1: untried,
-    store2: untried,
-    store4: untried,
-    store8: untried,
-    release4: untried,
-    release8: untried,
-    exchange4: untried,
-    exchange8: untried,
-    add4: untried,
-    add8: untried,
-};
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, tries: false };
 
 /// There is one kind of processor only.
-static TABLE: Routines = Routines {
-    copy: copy16,
-    load1,
-    load2,
-    load4,
-    load8,
-    acquire4,
-    acquire8,
-    store1,
-    store2,
-    store4,
-    store8,
-    release4,
-    release8,
-    exchange4,
-    exchange8,
-    add4,
-    add8,
-};
+static TABLE: Routines = Routines { copy: copy16, tries: true };
 
 /// The best routines for this processor.
 pub(super) fn best() -> &'static Routines {
@@ -448,76 +230,198 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
     unsafe { (routines.copy)(dst, src, len, view, view.wrapping_add(len)) }
 }
 
-// The blocks below have no option that says that they touch no memory: the compiler moves no access of its own over them.
-
-/// Calls a routine that loads.
+/// Makes one access at `x0 + x1`, and answers 0, or 1 if it was not made.
 ///
-/// # Safety
-///
-/// As [`super::try_load`]; the routine is one of this thread's for loads.
-#[inline]
-pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
-    let (value, left);
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "blr {routine}",
-            routine = in(reg) routine,
-            inout("x0") base => value,
-            inout("x1") offset => left,
-            out("x3") _,
-            out("x4") _,
-            out("x30") _,
-        );
-    }
-    Short::or(value, left)
+/// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
+macro_rules! guarded {
+    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
+        let left: usize;
+        // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
+        // those that are named.
+        unsafe {
+            asm!(
+                "adr x2, 3f",
+                "movz w3, #{low}",
+                "movk w3, #{high}, lsl #16",
+                $($access,)+
+                "mov x2, xzr",
+                "3:",
+                low = const single::MARK & 0xffff,
+                high = const single::MARK >> 16,
+                in("x0") $base,
+                in("x1") $offset,
+                out("x2") left,
+                out("x3") _,
+                $($($operands)+,)?
+                options(nostack),
+            );
+        }
+        left
+    }};
 }
 
-/// Calls a routine that stores.
+/// Loads a word from `offset` bytes behind `base`.
 ///
 /// # Safety
 ///
-/// As [`super::try_store`]; the routine is one of this thread's for stores.
+/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
-    let left;
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "blr {routine}",
-            routine = in(reg) routine,
-            in("x3") dst,
-            inout("x1") value => left,
-            out("x4") _,
-            out("x30") _,
-        );
-    }
+pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let value: u64;
+    let left = match W::WIDTH {
+        1 => guarded!(["ldrb {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        2 => guarded!(["ldrh {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        4 => guarded!(["ldr {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
+        _ => guarded!(["ldr {value:x}, [x0, x1]"], base, offset; value = out(reg) value),
+    };
+    Short::or(value, left).map(W::narrow)
+}
+
+/// Loads a word, and acquires.
+///
+/// # Safety
+///
+/// As [`load`], and `src` is aligned.
+#[inline]
+pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+    let value: u64;
+    let left = if W::WIDTH == 4 {
+        guarded!(["ldar {value:w}, [x0]"], src, 0_usize; value = out(reg) value)
+    } else {
+        guarded!(["ldar {value:x}, [x0]"], src, 0_usize; value = out(reg) value)
+    };
+    Short::or(value, left).map(W::narrow)
+}
+
+/// Stores a word.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the handler is installed, and this thread takes its signals.
+#[inline]
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let value = value.widen();
+    let left = match W::WIDTH {
+        1 => guarded!(["strb {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        2 => guarded!(["strh {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        4 => guarded!(["str {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        _ => guarded!(["str {value:x}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+    };
     Short::or((), left)
 }
 
-/// Calls a routine that stores and answers what was there before.
+/// Stores a word, and releases.
 ///
 /// # Safety
 ///
-/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
+/// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
-    let (value, left);
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "blr {routine}",
-            routine = in(reg) routine,
-            in("x3") dst,
-            inout("x1") first => left,
-            in("x2") second,
-            out("x0") value,
-            out("x4") _,
-            out("x5") _,
-            out("x6") _,
-            out("x7") _,
-            out("x30") _,
-        );
-    }
-    Short::or(value, left)
+pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let value = value.widen();
+    let left = if W::WIDTH == 4 {
+        guarded!(["stlr {value:w}, [x0]"], dst, 0_usize; value = in(reg) value)
+    } else {
+        guarded!(["stlr {value:x}, [x0]"], dst, 0_usize; value = in(reg) value)
+    };
+    Short::or((), left)
+}
+
+/// Compares and exchanges in registers of the form `$r`, with the instruction that does it at once.
+#[cfg(target_feature = "lse")]
+macro_rules! exchanged {
+    ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
+        guarded!(
+            [concat!("casal {found:", $r, "}, {new:", $r, "}, [x0]")],
+            $dst, 0_usize;
+            found = inout(reg) $current => $found,
+            new = in(reg) $new
+        )
+    };
+}
+
+/// Compares and exchanges in registers of the form `$r`, by a load and a store that belong together.
+#[cfg(not(target_feature = "lse"))]
+macro_rules! exchanged {
+    ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
+        guarded!(
+            [
+                "2:",
+                concat!("ldaxr {found:", $r, "}, [x0]"),
+                concat!("cmp {found:", $r, "}, {current:", $r, "}"),
+                "b.ne 4f",
+                concat!("stlxr {failed:w}, {new:", $r, "}, [x0]"),
+                "cbnz {failed:w}, 2b",
+                "4:",
+            ],
+            $dst, 0_usize;
+            found = out(reg) $found,
+            failed = out(reg) _,
+            current = in(reg) $current,
+            new = in(reg) $new
+        )
+    };
+}
+
+/// Adds in registers of the form `$r`, with the instruction that does it at once.
+#[cfg(target_feature = "lse")]
+macro_rules! added {
+    ($r:literal, $dst:expr, $value:expr => $found:ident) => {
+        guarded!(
+            [concat!("ldaddal {value:", $r, "}, {found:", $r, "}, [x0]")],
+            $dst, 0_usize;
+            found = out(reg) $found,
+            value = in(reg) $value
+        )
+    };
+}
+
+/// Adds in registers of the form `$r`, by a load and a store that belong together.
+#[cfg(not(target_feature = "lse"))]
+macro_rules! added {
+    ($r:literal, $dst:expr, $value:expr => $found:ident) => {
+        guarded!(
+            [
+                "2:",
+                concat!("ldaxr {found:", $r, "}, [x0]"),
+                concat!("add {sum:", $r, "}, {found:", $r, "}, {value:", $r, "}"),
+                concat!("stlxr {failed:w}, {sum:", $r, "}, [x0]"),
+                "cbnz {failed:w}, 2b",
+            ],
+            $dst, 0_usize;
+            found = out(reg) $found,
+            sum = out(reg) _,
+            failed = out(reg) _,
+            value = in(reg) $value
+        )
+    };
+}
+
+/// Stores `new` if `current` is there, and answers what was there before.
+///
+/// # Safety
+///
+/// As [`store`], and `dst` is aligned.
+#[inline]
+pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+    let (current, new) = (current.widen(), new.widen());
+    let found: u64;
+    let left = if W::WIDTH == 4 {
+        exchanged!("w", dst, current, new => found)
+    } else {
+        exchanged!("x", dst, current, new => found)
+    };
+    Short::or(found, left).map(W::narrow)
+}
+
+/// Adds `value`, and answers what was there before.
+///
+/// # Safety
+///
+/// As [`store`], and `dst` is aligned.
+#[inline]
+pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+    let value = value.widen();
+    let found: u64;
+    let left = if W::WIDTH == 4 { added!("w", dst, value => found) } else { added!("x", dst, value => found) };
+    Short::or(found, left).map(W::narrow)
 }

@@ -1,7 +1,8 @@
 //! Access by routines: small pieces of assembly, and a handler that leads a fault in one of them to its error exit.
 //!
-//! A routine says how far it came, never more; what that means is decided here. Callers reach it through a table of
-//! pointers ([`table`]). The first attempt is made in their code, and what is left to do when it falls short is not.
+//! A routine says how far it came, never more; what that means is decided here. A copy is a function that callers reach through a
+//! [`table`], and the handler knows its [`regions`]; a [`single`] access stands in the caller's own code. The first attempt is
+//! made there, and what is left to do when it falls short is not.
 
 #[macro_use]
 mod object;
@@ -19,6 +20,7 @@ mod machine;
 mod machine;
 mod prepare;
 mod regions;
+mod single;
 mod table;
 #[cfg(all(test, unix))]
 mod tests;
@@ -51,6 +53,12 @@ pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
     Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, dst) })
 }
 
+/// Whether this thread makes single accesses by itself.
+#[inline]
+fn tries() -> Result<(), Short> {
+    if prepare::routines().tries { Ok(()) } else { Err(Short::UNTRIED) }
+}
+
 /// See [`super::try_load`].
 ///
 /// # Safety
@@ -58,15 +66,9 @@ pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
 /// As [`super::try_load`].
 #[inline]
 pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
-    let routines = prepare::routines();
-    let routine = match W::WIDTH {
-        1 => routines.load1,
-        2 => routines.load2,
-        4 => routines.load4,
-        _ => routines.load8,
-    };
-    // SAFETY: passed on; the routine is this thread's for loads of this width.
-    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::load(base, offset) }
 }
 
 /// See [`super::try_store`].
@@ -76,15 +78,9 @@ pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result
 /// As [`super::try_store`].
 #[inline]
 pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
-    let routines = prepare::routines();
-    let routine = match W::WIDTH {
-        1 => routines.store1,
-        2 => routines.store2,
-        4 => routines.store4,
-        _ => routines.store8,
-    };
-    // SAFETY: passed on; the routine is this thread's for stores of this width.
-    unsafe { machine::store(routine, dst, value.widen()) }
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::store(dst, value) }
 }
 
 /// See [`super::try_load_acquire`].
@@ -93,11 +89,10 @@ pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 ///
 /// As [`super::try_load_acquire`].
 #[inline]
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: usize) -> Result<W, Short> {
-    let routines = prepare::routines();
-    let routine = if W::WIDTH == 4 { routines.acquire4 } else { routines.acquire8 };
-    // SAFETY: passed on; the routine is this thread's for loads of this width.
-    unsafe { machine::load(routine, base, offset) }.map(W::narrow)
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::load_acquire(src) }
 }
 
 /// See [`super::try_store_release`].
@@ -107,10 +102,9 @@ pub(super) unsafe fn try_load_acquire<W: AtomicWord>(base: *const u8, offset: us
 /// As [`super::try_store_release`].
 #[inline]
 pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
-    let routines = prepare::routines();
-    let routine = if W::WIDTH == 4 { routines.release4 } else { routines.release8 };
-    // SAFETY: passed on; the routine is this thread's for stores of this width.
-    unsafe { machine::store(routine, dst, value.widen()) }
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::store_release(dst, value) }
 }
 
 /// See [`super::try_compare_exchange`].
@@ -120,10 +114,9 @@ pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) ->
 /// As [`super::try_compare_exchange`].
 #[inline]
 pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
-    let routines = prepare::routines();
-    let routine = if W::WIDTH == 4 { routines.exchange4 } else { routines.exchange8 };
-    // SAFETY: passed on; the routine is this thread's for exchanges of this width.
-    unsafe { machine::exchange(routine, dst, current.widen(), new.widen()) }.map(W::narrow)
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::compare_exchange(dst, current, new) }
 }
 
 /// See [`super::try_fetch_add`].
@@ -133,10 +126,9 @@ pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: 
 /// As [`super::try_fetch_add`].
 #[inline]
 pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
-    let routines = prepare::routines();
-    let routine = if W::WIDTH == 4 { routines.add4 } else { routines.add8 };
-    // SAFETY: passed on; the routine is this thread's for additions of this width.
-    unsafe { machine::exchange(routine, dst, value.widen(), 0) }.map(W::narrow)
+    tries()?;
+    // SAFETY: passed on; this thread is prepared.
+    unsafe { machine::fetch_add(dst, value) }
 }
 
 // What is left to do after a first attempt has fallen short.

@@ -109,21 +109,21 @@ fn a_thread_that_is_not_prepared_tries_nothing() {
 }
 
 #[test]
-fn a_word_in_a_lost_page_is_reported_by_the_routine_itself() {
-    let routines = prepare::prepare().unwrap().unwrap();
+fn a_word_in_a_lost_page_is_reported_by_the_access_itself() {
+    prepare::prepare().unwrap().unwrap();
     let arena = Arena::new(Loss::PastEnd);
     // SAFETY: a range of the arena; the handler is installed.
-    assert_eq!(unsafe { machine::load(routines.load8, arena.at(0), arena.lost.0) }.unwrap_err().left(), 1);
+    assert_eq!(unsafe { machine::load::<u64>(arena.at(0), arena.lost.0) }.unwrap_err().left(), 1);
     // SAFETY: as in the call above.
-    assert_eq!(unsafe { machine::store(routines.store8, arena.at(arena.lost.0), 1) }.unwrap_err().left(), 1);
+    assert_eq!(unsafe { machine::store(arena.at(arena.lost.0), 1_u64) }.unwrap_err().left(), 1);
 }
 
 #[test]
-fn only_instructions_of_routines_have_an_exit() {
+fn only_instructions_of_copies_have_an_exit() {
     assert!(regions::exit_of(0).is_none());
     assert!(regions::exit_of(usize::MAX).is_none());
     assert!(regions::exit_of(machine::base() - 1).is_none());
-    assert!(regions::exit_of(only_instructions_of_routines_have_an_exit as *const () as usize).is_none());
+    assert!(regions::exit_of(only_instructions_of_copies_have_an_exit as *const () as usize).is_none());
     let exits = (0..8192).filter_map(|at| regions::exit_of(machine::base() + at)).count();
     assert!(exits > 200, "{exits} guarded bytes");
 }

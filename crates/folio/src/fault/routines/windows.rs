@@ -1,8 +1,8 @@
 //! The vectored exception handler.
 //!
 //! The system calls it before anything that belongs to a stack frame, with the registers of the faulting thread. It acts
-//! only on a page that could not be read in or reached, only for an instruction of a routine, and only at an address in
-//! the view's side, whose bounds the routine keeps in two fixed registers. Everything else goes on its way.
+//! only on a page that could not be read in or reached, only for an instruction of a routine or of a single access, and only at an
+//! address in the view's side, which fixed registers tell. Everything else goes on its way.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -10,6 +10,7 @@
 )]
 
 use super::regions;
+use super::single::Single;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,22 +87,28 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
     if record.NumberParameters < 2 || record.ExceptionAddress.addr() != pc(context) {
         return EXCEPTION_CONTINUE_SEARCH;
     }
-    let Some(exit) = regions::exit_of(pc(context)) else {
-        return EXCEPTION_CONTINUE_SEARCH;
-    };
-    let (begin, end) = view_side(context);
-    if address < begin || end <= address {
-        return EXCEPTION_CONTINUE_SEARCH;
+    if let Some(exit) = regions::exit_of(pc(context)) {
+        let (begin, end) = view_side(context);
+        if address < begin || end <= address {
+            return EXCEPTION_CONTINUE_SEARCH;
+        }
+        // The byte there is lost: the routine copies what comes before.
+        set_view_end(context, address);
+        set_pc(context, exit);
+    } else {
+        let single = single(context);
+        if !single.touches(address, address.saturating_add(1)) {
+            return EXCEPTION_CONTINUE_SEARCH;
+        }
+        set_missed(context);
+        set_pc(context, single.exit);
     }
-    // The byte there is lost: the routine copies what comes before.
-    set_view_end(context, address);
-    set_pc(context, exit);
     EXCEPTION_CONTINUE_EXECUTION
 }
 
 #[cfg(target_arch = "x86_64")]
 mod registers {
-    use super::CONTEXT;
+    use super::{CONTEXT, Single};
 
     pub(super) fn pc(context: &CONTEXT) -> usize {
         context.Rip as usize
@@ -118,11 +125,25 @@ mod registers {
     pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
         (context.R8 as usize, context.R9 as usize)
     }
+
+    pub(super) fn single(context: &CONTEXT) -> Single {
+        Single {
+            pc: context.Rip as usize,
+            base: context.Rdi as usize,
+            offset: context.Rsi as usize,
+            exit: context.Rdx as usize,
+            mark: context.Rcx as usize,
+        }
+    }
+
+    pub(super) fn set_missed(context: &mut CONTEXT) {
+        context.Rdx = 1;
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod registers {
-    use super::CONTEXT;
+    use super::{CONTEXT, Single};
 
     pub(super) fn pc(context: &CONTEXT) -> usize {
         context.Pc as usize
@@ -142,6 +163,18 @@ mod registers {
         let registers = unsafe { &context.Anonymous.X };
         (registers[3] as usize, registers[4] as usize)
     }
+
+    pub(super) fn single(context: &CONTEXT) -> Single {
+        // SAFETY: both members of the union are the same 31 numbers.
+        let registers = unsafe { &context.Anonymous.X };
+        let [base, offset, exit, mark] = [0, 1, 2, 3].map(|number: usize| registers[number] as usize);
+        Single { pc: pc(context), base, offset, exit, mark }
+    }
+
+    pub(super) fn set_missed(context: &mut CONTEXT) {
+        // SAFETY: both members of the union are the same 31 numbers.
+        unsafe { context.Anonymous.X[2] = 1 };
+    }
 }
 
-use registers::{pc, set_pc, set_view_end, view_side};
+use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};

@@ -1,24 +1,26 @@
 //! The routines for x86-64.
 //!
-//! A copy is a function in the System V calling convention on every operating system, and a leaf. A routine for a single
-//! access has a convention of its own, under which its caller keeps nearly all of its registers. It is called by a piece
-//! of inline assembly, which names no symbol: that may be inlined into other crates.
+//! A copy is a function in the System V calling convention on every operating system, and a leaf:
 //!
-//! | register | in a copy | in a load | in another single access |
-//! |---|---|---|---|
-//! | `rdi` | where to store | an address | |
-//! | `rsi` | where to load from | how far behind it to load from | the operand |
-//! | `rdx` | bytes to copy | | the second operand |
-//! | `rcx` | the table that the routine stands in | | |
-//! | `r8` | first byte of the view's side | set by the routine to the same | first byte of the view's side |
-//! | `r9` | end of the view's side | set by the routine to the same | set by the routine to the same |
-//! | `rax` | afterwards: the bytes that were not copied | afterwards: the value | afterwards: the value, if it answers one |
-//! | `rdx` | | afterwards: 0, or 1 when it was not made | afterwards: 0, or 1 when it was not made |
-//!
-//! A load gets its address in two parts because the processor adds them on the way: when one load's address comes from
-//! another, each addition counts.
+//! | register | |
+//! |---|---|
+//! | `rdi` | where to store |
+//! | `rsi` | where to load from |
+//! | `rdx` | bytes to copy |
+//! | `rcx` | the table that the routine stands in |
+//! | `r8` | first byte of the view's side |
+//! | `r9` | end of the view's side |
+//! | `rax` | afterwards: the bytes that were not copied |
 //!
 //! The handler compares the address of a fault with `r8` and `r9`, and moves `r9` to it.
+//!
+//! A single access is inline assembly, in whatever crate it comes to stand in, and tells the handler by registers what it is:
+//!
+//! | register | |
+//! |---|---|
+//! | `rdi` and `rsi` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
+//! | `rdx` | where to go on after a fault, close behind the access; afterwards: 0, or 1 when it was not made |
+//! | `rcx` | [`single::MARK`] |
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail, and one of many is left to the microcode (`rep movsb`), where that is known to be fast. The widest registers
@@ -26,7 +28,9 @@
 //! cleared for the SSE code of others.
 
 use super::super::Short;
+use super::super::word::{AtomicWord, Word};
 use super::regions::Region;
+use super::single;
 use super::table::Routines;
 use std::arch::asm;
 use std::arch::x86_64::__cpuid;
@@ -98,38 +102,6 @@ macro_rules! loop_registers {
             "lea r11, [r10 - ", $round, "]\n",
             "sub rsi, rdi\n",
             ".p2align 5",
-        )
-    };
-}
-
-/// A routine that loads `$bytes` bytes from the view's side.
-#[rustfmt::skip]
-macro_rules! load {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $load:literal) => {
-        routine!($name:
-            "lea r8, [rdi + rsi]",
-            concat!("lea r9, [r8 + ", $bytes, "]"),
-            at!($begin),
-            concat!($load, " [rdi + rsi]"),
-            at!($end),
-            "xor edx, edx",
-            "ret",
-        )
-    };
-}
-
-/// A routine that makes another access of the view's side, to `$bytes` bytes.
-#[rustfmt::skip]
-macro_rules! access {
-    ($name:literal, $begin:literal, $end:literal, $bytes:literal, $($before:literal,)? => $access:literal) => {
-        routine!($name:
-            concat!("lea r9, [r8 + ", $bytes, "]"),
-            $($before,)?
-            at!($begin),
-            $access,
-            at!($end),
-            "xor edx, edx",
-            "ret",
         )
     };
 }
@@ -255,18 +227,11 @@ routines! {{
         "sub rdx, rax",
         "mov rax, rdx",
         "ret",
-        at!("lost"),
-        "mov edx, 1",
-        "ret",
     )
 
-    // What a thread has in place of the copy and of everything else until it is prepared.
+    // What a thread has in place of the copy until it is prepared.
     routine!("untried.copy":
         "mov rax, -1",
-        "ret",
-    )
-    routine!("untried":
-        "mov rdx, -1",
         "ret",
     )
 
@@ -413,20 +378,6 @@ routines! {{
         "xor eax, eax",
         "ret",
     )
-
-    load!("load1", "load1.at", "load1.end", "1", "movzx eax, byte ptr")
-    load!("load2", "load2.at", "load2.end", "2", "movzx eax, word ptr")
-    load!("load4", "load4.at", "load4.end", "4", "mov eax,")
-    load!("load8", "load8.at", "load8.end", "8", "mov rax,")
-    access!("store1", "store1.at", "store1.end", "1", => "mov [r8], sil")
-    access!("store2", "store2.at", "store2.end", "2", => "mov [r8], si")
-    access!("store4", "store4.at", "store4.end", "4", => "mov [r8], esi")
-    access!("store8", "store8.at", "store8.end", "8", => "mov [r8], rsi")
-    // `rax`: what to compare with, and what was found.
-    access!("exchange4", "exchange4.at", "exchange4.end", "4", "mov eax, esi", => "lock cmpxchg [r8], edx")
-    access!("exchange8", "exchange8.at", "exchange8.end", "8", "mov rax, rsi", => "lock cmpxchg [r8], rdx")
-    access!("add4", "add4.at", "add4.end", "4", "mov eax, esi", => "lock xadd [r8], eax")
-    access!("add8", "add8.at", "add8.end", "8", "mov rax, rsi", => "lock xadd [r8], rax")
 } {
     region!("copy.body" .. "copy.body.end" => "lost.body")
     region!("copy.loop" .. "copy.loop.end" => "lost.loop")
@@ -436,25 +387,12 @@ routines! {{
     region!("copy32.loop" .. "copy32.loop.end" => "lost.loop32")
     region!("copy64.body" .. "copy64.body.end" => "lost.body")
     region!("copy64.loop" .. "copy64.loop.end" => "lost.loop")
-    region!("load1.at" .. "load1.end" => "lost")
-    region!("load2.at" .. "load2.end" => "lost")
-    region!("load4.at" .. "load4.end" => "lost")
-    region!("load8.at" .. "load8.end" => "lost")
-    region!("store1.at" .. "store1.end" => "lost")
-    region!("store2.at" .. "store2.end" => "lost")
-    region!("store4.at" .. "store4.end" => "lost")
-    region!("store8.at" .. "store8.end" => "lost")
-    region!("exchange4.at" .. "exchange4.end" => "lost")
-    region!("exchange8.at" .. "exchange8.end" => "lost")
-    region!("add4.at" .. "add4.end" => "lost")
-    region!("add8.at" .. "add8.end" => "lost")
 }}
 
 /// Declares the routines to Rust.
 macro_rules! declarations {
     ($abi:literal) => {
-        // SAFETY: the block above defines these symbols, the copies with this calling convention and these arguments. The
-        // others are called by inline assembly alone.
+        // SAFETY: the block above defines these symbols, with this calling convention and these arguments.
         unsafe extern $abi {
             #[link_name = symbol!("copy")]
             fn copy16(
@@ -472,42 +410,14 @@ macro_rules! declarations {
             fn untried_copy(
                 dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
             ) -> usize;
-            #[link_name = symbol!("untried")]
-            fn untried();
-            #[link_name = symbol!("load1")]
-            fn load1();
-            #[link_name = symbol!("load2")]
-            fn load2();
-            #[link_name = symbol!("load4")]
-            fn load4();
-            #[link_name = symbol!("load8")]
-            fn load8();
-            #[link_name = symbol!("store1")]
-            fn store1();
-            #[link_name = symbol!("store2")]
-            fn store2();
-            #[link_name = symbol!("store4")]
-            fn store4();
-            #[link_name = symbol!("store8")]
-            fn store8();
-            #[link_name = symbol!("exchange4")]
-            fn exchange4();
-            #[link_name = symbol!("exchange8")]
-            fn exchange8();
-            #[link_name = symbol!("add4")]
-            fn add4();
-            #[link_name = symbol!("add8")]
-            fn add8();
             #[link_name = symbol!("regions")]
-            pub(super) static REGIONS: [Region; 21];
+            pub(super) static REGIONS: [Region; 9];
         }
 
         /// Destination, source, length, the table that the routine stands in, the view's side and its end. Answers how many
         /// bytes were not copied.
         pub(super) type Copy =
             unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8, *const u8) -> usize;
-        /// The address of a routine for a single access.
-        pub(super) type Single = unsafe extern $abi fn();
     };
 }
 
@@ -524,26 +434,7 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 const _: () = assert!(std::mem::offset_of!(Routines, many) == 8);
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines {
-    copy: untried_copy,
-    many: usize::MAX,
-    load1: untried,
-    load2: untried,
-    load4: untried,
-    load8: untried,
-    acquire4: untried,
-    acquire8: untried,
-    store1: untried,
-    store2: untried,
-    store4: untried,
-    store8: untried,
-    release4: untried,
-    release8: untried,
-    exchange4: untried,
-    exchange8: untried,
-    add4: untried,
-    add8: untried,
-};
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, many: usize::MAX, tries: false };
 
 /// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
 /// is that of every processor.
@@ -551,28 +442,8 @@ static WITH_16: [Routines; 2] = [table(copy16, usize::MAX), table(copy16, 2 * 10
 static WITH_32: [Routines; 2] = [table(copy32, usize::MAX), table(copy32, 4 * 1024)];
 static WITH_64: [Routines; 2] = [table(copy64, usize::MAX), table(copy64, 16 * 1024)];
 
-/// The table with one of the copies. Every load of this architecture acquires and every store releases.
 const fn table(copy: Copy, many: usize) -> Routines {
-    Routines {
-        copy,
-        many,
-        load1,
-        load2,
-        load4,
-        load8,
-        acquire4: load4,
-        acquire8: load8,
-        store1,
-        store2,
-        store4,
-        store8,
-        release4: store4,
-        release8: store8,
-        exchange4,
-        exchange8,
-        add4,
-        add8,
-    }
+    Routines { copy, many, tries: true }
 }
 
 /// The best routines for this processor.
@@ -631,74 +502,120 @@ pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len
     unsafe { (routines.copy)(dst, src, len, routines, view, view.wrapping_add(len)) }
 }
 
-// The blocks below push a return address, and so do not have the option `nostack`. They have none that says that they
-// touch no memory: the compiler moves no access of its own over them.
-
-/// Calls a routine that loads.
+/// Makes one access at `rdi + rsi`, and answers 0, or 1 if it was not made.
 ///
-/// # Safety
-///
-/// As [`super::try_load`]; the routine is one of this thread's for loads.
-#[inline]
-pub(super) unsafe fn load(routine: Single, base: *const u8, offset: usize) -> Result<u64, Short> {
-    let (value, left);
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "call {routine}",
-            routine = in(reg) routine,
-            in("rdi") base,
-            in("rsi") offset,
-            out("r8") _,
-            out("r9") _,
-            out("rax") value,
-            out("rdx") left,
-        );
-    }
-    Short::or(value, left)
+/// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
+macro_rules! guarded {
+    ($access:literal, $base:expr, $offset:expr $(, $($operand:tt)+)?) => {{
+        let left: usize;
+        // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
+        // those that are named.
+        unsafe {
+            asm!(
+                "lea rdx, [rip + 3f]",
+                "mov ecx, {mark}",
+                $access,
+                "xor edx, edx",
+                "3:",
+                mark = const single::MARK,
+                in("rdi") $base,
+                in("rsi") $offset,
+                out("rdx") left,
+                out("rcx") _,
+                $($($operand)+,)?
+                options(nostack),
+            );
+        }
+        left
+    }};
 }
 
-/// Calls a routine that stores.
+/// Loads a word from `offset` bytes behind `base`. Every load of this architecture acquires.
 ///
 /// # Safety
 ///
-/// As [`super::try_store`]; the routine is one of this thread's for stores.
+/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn store(routine: Single, dst: *mut u8, value: u64) -> Result<(), Short> {
-    let left;
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "call {routine}",
-            routine = in(reg) routine,
-            in("r8") dst,
-            in("rsi") value,
-            out("r9") _,
-            out("rdx") left,
-        );
-    }
+pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let value: u64;
+    let left = match W::WIDTH {
+        1 => guarded!("movzx {value:e}, byte ptr [rdi + rsi]", base, offset, value = out(reg) value),
+        2 => guarded!("movzx {value:e}, word ptr [rdi + rsi]", base, offset, value = out(reg) value),
+        4 => guarded!("mov {value:e}, [rdi + rsi]", base, offset, value = out(reg) value),
+        _ => guarded!("mov {value:r}, [rdi + rsi]", base, offset, value = out(reg) value),
+    };
+    Short::or(value, left).map(W::narrow)
+}
+
+/// Loads a word, and acquires.
+///
+/// # Safety
+///
+/// As [`load`].
+#[inline]
+pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { load(src, 0) }
+}
+
+/// Stores a word. Every store of this architecture releases.
+///
+/// # Safety
+///
+/// As [`super::try_store`]; the handler is installed, and this thread takes its signals.
+#[inline]
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let value = value.widen();
+    let left = match W::WIDTH {
+        1 => guarded!("mov [rdi + rsi], {value:l}", dst, 0_usize, value = in(reg) value),
+        2 => guarded!("mov [rdi + rsi], {value:x}", dst, 0_usize, value = in(reg) value),
+        4 => guarded!("mov [rdi + rsi], {value:e}", dst, 0_usize, value = in(reg) value),
+        _ => guarded!("mov [rdi + rsi], {value:r}", dst, 0_usize, value = in(reg) value),
+    };
     Short::or((), left)
 }
 
-/// Calls a routine that stores and answers what was there before.
+/// Stores a word, and releases.
 ///
 /// # Safety
 ///
-/// As [`super::try_store`]; the routine is one of this thread's for such accesses.
+/// As [`store`].
 #[inline]
-pub(super) unsafe fn exchange(routine: Single, dst: *mut u8, first: u64, second: u64) -> Result<u64, Short> {
-    let (value, left);
-    // SAFETY: passed on; the routine changes these registers only.
-    unsafe {
-        asm!(
-            "call {routine}",
-            routine = in(reg) routine,
-            in("r8") dst,
-            in("rsi") first,
-            inout("rdx") second => left,
-            out("r9") _,
-            out("rax") value,
-        );
-    }
-    Short::or(value, left)
+pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+    // SAFETY: the same obligations, passed on.
+    unsafe { store(dst, value) }
+}
+
+/// Stores `new` if `current` is there, and answers what was there before.
+///
+/// # Safety
+///
+/// As [`store`], and `dst` is aligned.
+#[inline]
+pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+    let (current, new) = (current.widen(), new.widen());
+    let found: u64;
+    let left = if W::WIDTH == 4 {
+        guarded!("lock cmpxchg [rdi + rsi], {new:e}", dst, 0_usize, new = in(reg) new, inout("rax") current => found)
+    } else {
+        guarded!("lock cmpxchg [rdi + rsi], {new:r}", dst, 0_usize, new = in(reg) new, inout("rax") current => found)
+    };
+    Short::or(found, left).map(W::narrow)
+}
+
+/// Adds `value`, and answers what was there before.
+///
+/// # Safety
+///
+/// As [`store`], and `dst` is aligned.
+#[inline]
+pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+    let value = value.widen();
+    let found: u64;
+    let left = if W::WIDTH == 4 {
+        guarded!("lock xadd [rdi + rsi], {value:e}", dst, 0_usize, value = inout(reg) value => found)
+    } else {
+        guarded!("lock xadd [rdi + rsi], {value:r}", dst, 0_usize, value = inout(reg) value => found)
+    };
+    Short::or(found, left).map(W::narrow)
 }

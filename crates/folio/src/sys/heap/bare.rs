@@ -147,7 +147,8 @@ pub(crate) fn on_fork(_child: extern "C" fn()) -> io::Result<()> {
     Ok(())
 }
 
-/// There are no signals.
-pub(crate) fn without_signals<R>(work: impl FnOnce() -> R) -> R {
-    work()
+/// Starts a thread that calls `work` and ends.
+pub(crate) fn start_thread(work: fn()) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name("folio-flush".into()).stack_size(64 * 1024);
+    thread.spawn(work).map(drop)
 }

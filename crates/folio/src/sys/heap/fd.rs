@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 pub use crate::sys::unix::AsFile;
 pub(crate) use crate::sys::unix::{
     File, FileRef, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, inspect, is_at, on_fork,
-    open, set_len, sync_all, without_signals, write_at,
+    open, set_len, start_thread, sync_all, write_at,
 };
 
 /// The file as the standard library has it. It is not closed.

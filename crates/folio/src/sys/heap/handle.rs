@@ -11,7 +11,7 @@ use std::os::windows::fs::FileExt;
 pub use windows::AsFile;
 pub(crate) use windows::{
     File, FileRef, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, inspect, is_at, on_fork,
-    open, set_len, sync_all, without_signals, write_at,
+    open, set_len, start_thread, sync_all, write_at,
 };
 
 /// `ReadFile` at an offset. The call moves the position of the open file, which is the user's, so it is put back.

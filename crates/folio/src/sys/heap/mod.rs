@@ -39,7 +39,7 @@ pub(crate) use bytes::{copy_in, copy_out};
 pub use files::AsFile;
 pub(crate) use files::{
     File, FileRef, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, is_at, on_fork, open,
-    set_len, sync_all, without_signals, write_at,
+    set_len, start_thread, sync_all, write_at,
 };
 pub(crate) use flush::{COPIES, KEEPS_FILE, flush, start_flush, starts_through, write_back};
 

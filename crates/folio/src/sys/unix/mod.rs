@@ -17,6 +17,9 @@ use other as os;
 
 pub(crate) mod paging;
 mod pipe;
+mod thread;
+
+pub(crate) use thread::start_thread;
 
 use super::{FileId, FileInfo, FileKind, MapFlags, Source, zero_or_errno};
 use crate::Protection;
@@ -309,22 +312,6 @@ pub(crate) fn on_fork(child: extern "C" fn()) -> io::Result<()> {
         }
         code => Err(io::Error::from_raw_os_error(code)),
     }
-}
-
-/// Runs `work` with all signals blocked, which a thread that it makes inherits (pthread_sigmask(3)).
-pub(crate) fn without_signals<R>(work: impl FnOnce() -> R) -> R {
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the set has room for what the call fills.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: the first set has been filled, the second has room for the answer.
-    let blocked = unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) } == 0;
-    let result = work();
-    if blocked {
-        // SAFETY: the call above succeeded and filled the set.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-    }
-    result
 }
 
 /// Runs `call` until it is not interrupted by a signal.

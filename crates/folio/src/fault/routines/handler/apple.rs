@@ -53,6 +53,7 @@ pub(super) unsafe fn address(info: &siginfo_t) -> Range<usize> {
 
 #[cfg(target_arch = "x86_64")]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
@@ -75,10 +76,28 @@ mod registers {
         let registers = unsafe { &(*context.uc_mcontext).__ss };
         (registers.__r8 as usize, registers.__r9 as usize)
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        // SAFETY: as in `pc`, for other registers.
+        let registers = unsafe { &(*context.uc_mcontext).__ss };
+        Single {
+            pc: registers.__rip as usize,
+            base: registers.__rdi as usize,
+            offset: registers.__rsi as usize,
+            exit: registers.__rdx as usize,
+            mark: registers.__rcx as usize,
+        }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__rdx = 1 };
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
@@ -101,9 +120,21 @@ mod registers {
         let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
         (registers[3] as usize, registers[4] as usize)
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        // SAFETY: as in `pc`, for other registers.
+        let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
+        let [base, offset, exit, mark] = [0, 1, 2, 3].map(|number: usize| registers[number] as usize);
+        Single { pc: pc(context), base, offset, exit, mark }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        // SAFETY: as in `set_pc`, for another register.
+        unsafe { (*context.uc_mcontext).__ss.__x[2] = 1 };
+    }
 }
 
-pub(super) use registers::{pc, set_pc, set_view_end, view_side};
+pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
 
 /// How many signals there are (`NSIG` in `sys/signal.h`, less one).
 pub(super) const SIGNALS: c_int = 31;

@@ -53,6 +53,7 @@ pub(super) unsafe fn address(info: &siginfo_t) -> Range<usize> {
 
 #[cfg(target_arch = "x86_64")]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
@@ -71,10 +72,26 @@ mod registers {
         let registers = &context.uc_mcontext;
         (registers.mc_r8 as usize, registers.mc_r9 as usize)
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        let registers = &context.uc_mcontext;
+        Single {
+            pc: registers.mc_rip as usize,
+            base: registers.mc_rdi as usize,
+            offset: registers.mc_rsi as usize,
+            exit: registers.mc_rdx as usize,
+            mark: registers.mc_rcx as usize,
+        }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        context.uc_mcontext.mc_rdx = 1;
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
@@ -93,9 +110,19 @@ mod registers {
         let registers = &context.uc_mcontext.mc_gpregs.gp_x;
         (registers[3] as usize, registers[4] as usize)
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        let registers = &context.uc_mcontext.mc_gpregs.gp_x;
+        let [base, offset, exit, mark] = [0, 1, 2, 3].map(|number: usize| registers[number] as usize);
+        Single { pc: pc(context), base, offset, exit, mark }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        context.uc_mcontext.mc_gpregs.gp_x[2] = 1;
+    }
 }
 
-pub(super) use registers::{pc, set_pc, set_view_end, view_side};
+pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
 
 /// How many signals there are (`_SIG_MAXSIG` in `sys/_sigset.h`).
 pub(super) const SIGNALS: c_int = 128;

@@ -72,6 +72,7 @@ struct MemoryError {
     reason = "registers are as wide as addresses on the architectures of the routines"
 )]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     pub(in super::super) fn pc(context: &ucontext_t) -> usize {
@@ -91,10 +92,27 @@ mod registers {
         let register = |number: i32| registers[number as usize] as usize;
         (register(libc::REG_R8), register(libc::REG_R9))
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        let registers = &context.uc_mcontext.gregs;
+        let register = |number: i32| registers[number as usize] as usize;
+        Single {
+            pc: register(libc::REG_RIP),
+            base: register(libc::REG_RDI),
+            offset: register(libc::REG_RSI),
+            exit: register(libc::REG_RDX),
+            mark: register(libc::REG_RCX),
+        }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        context.uc_mcontext.gregs[libc::REG_RDX as usize] = 1;
+    }
 }
 
 #[cfg(target_arch = "aarch64")]
 mod registers {
+    use super::super::Single;
     use super::ucontext_t;
 
     // The kernel leaves room for a mask of 1024 signals (`asm/ucontext.h`). Up to 0.2.189 the binding for Android did not.
@@ -116,9 +134,18 @@ mod registers {
         let registers = &context.uc_mcontext.regs;
         (registers[3] as usize, registers[4] as usize)
     }
+
+    pub(in super::super) fn single(context: &ucontext_t) -> Single {
+        let [base, offset, exit, mark] = [0, 1, 2, 3].map(|number: usize| context.uc_mcontext.regs[number] as usize);
+        Single { pc: pc(context), base, offset, exit, mark }
+    }
+
+    pub(in super::super) fn set_missed(context: &mut ucontext_t) {
+        context.uc_mcontext.regs[2] = 1;
+    }
 }
 
-pub(super) use registers::{pc, set_pc, set_view_end, view_side};
+pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
 
 /// How many signals there are.
 pub(super) const SIGNALS: c_int = 64;

@@ -1,8 +1,8 @@
 //! The handler of SIGBUS and SIGSEGV.
 //!
-//! It acts only if the kernel raised the signal for this very instruction, if that instruction is guarded, and if the
-//! address lies in the view's side of the access, whose bounds the routine keeps in two fixed registers. Everything else
-//! goes to whoever was there before ([`previous`]).
+//! It acts only if the kernel raised the signal for this very instruction, if that instruction is a guarded one of a copy or a
+//! single access, and if the address lies in the view's side, which fixed registers tell. Everything else goes to whoever
+//! was there before ([`previous`]).
 //!
 //! There is a fixed number of entry points, each with its own "previous", each installed once at most. With a single one,
 //! a program that puts its own handler on top and chains to ours would turn a second installation into a circle.
@@ -31,6 +31,7 @@ use super::super::lent;
 pub(super) use system::CERTAIN;
 
 use super::regions;
+use super::single::Single;
 use libc::{c_int, c_void, siginfo_t};
 use previous::{ENTRIES, Handler, Previous};
 use std::io;
@@ -179,6 +180,12 @@ unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> 
             system::set_pc(context, exit);
             return true;
         }
+    }
+    let single = system::single(context);
+    if single.touches(address.start, address.end) {
+        system::set_missed(context);
+        system::set_pc(context, single.exit);
+        return true;
     }
     // A page of a slice that a closure is using, touched by whatever code.
     matches!(Signal::of(signal), Signal::Bus) && lent::recover(address.start)
