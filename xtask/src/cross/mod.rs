@@ -143,11 +143,13 @@ fn run_one_way(suite: &Suite<'_>, way: &Way, folder: &Path) -> Result<Tests> {
         shell.set_var(name, value);
     }
     let host = rows::read_names(folder)?;
-    let known = suite.list()?;
+    let everything = suite.list()?;
     let tags: Vec<&str> = way.tags.iter().copied().chain([suite.target]).collect();
     let skips = skips::load()?;
-    let left_out = skips::names(&skips, &tags, &known)?;
-    let outcome = suite.run(&left_out, &known)?;
+    let left_out = skips::names(&skips, &tags, &everything)?;
+    let suite = Suite { parts: way.parts, ..*suite };
+    let known = if way.parts.is_empty() { everything.clone() } else { suite.list()? };
+    let outcome = suite.run(&left_out, &everything)?;
     let shared: Vec<&String> = host.intersection(&known).collect();
     host.difference(&known).for_each(|name| println!("not here: {name}"));
     Ok(Tests {

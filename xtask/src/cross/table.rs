@@ -52,16 +52,46 @@ pub(crate) struct Way {
     pub(crate) tags: &'static [&'static str],
     /// Variables for the programs.
     pub(crate) variables: &'static [(&'static str, &'static str)],
+    /// Cargo's options for the parts of the suite that are run this way; none means all.
+    pub(crate) parts: &'static [&'static str],
 }
 
-/// Fewer random cases: an emulator takes many times as long for each.
-const FEW_CASES: [(&str, &str); 2] = [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20")];
+/// Fewer random cases and less torture: an emulator takes many times as long for each.
+const FEW_CASES: [(&str, &str); 3] =
+    [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "4")];
 
 /// Beside that no backtraces, for which a program reads its own file by a map at an offset that page sizes above the host's
 /// do not allow.
-const LARGE_PAGES: [(&str, &str); 3] = [FEW_CASES[0], FEW_CASES[1], ("RUST_BACKTRACE", "0")];
+const LARGE_PAGES: [(&str, &str); 4] = [FEW_CASES[0], FEW_CASES[1], FEW_CASES[2], ("RUST_BACKTRACE", "0")];
 
-const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[] }];
+/// The parts of the suite that look at pages, for a page size between two with which all of it is run.
+const ABOUT_PAGES: &[&str] = &[
+    "--lib",
+    "--test=advise",
+    "--test=contract",
+    "--test=discard",
+    "--test=failure",
+    "--test=files",
+    "--test=footprint",
+    "--test=hardening",
+    "--test=lend",
+    "--test=matrix",
+    "--test=memory_locks",
+    "--test=memory_options",
+    "--test=model",
+    "--test=paging",
+    "--test=populate",
+    "--test=ranges",
+    "--test=remap",
+    "--test=residency",
+    "--test=sealing",
+    "--test=seals",
+    "--test=shared_memory",
+    "--test=signals",
+    "--test=syscalls",
+];
+
+const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[], parts: &[] }];
 
 /// All targets, those that say most first.
 pub(crate) const TARGETS: &[Target] = &[
@@ -76,16 +106,19 @@ pub(crate) const TARGETS: &[Target] = &[
                     runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-4k"],
                     variables: &FEW_CASES,
+                    parts: &[],
                 },
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-16k"],
                     variables: &LARGE_PAGES,
+                    parts: ABOUT_PAGES,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-64k"],
                     variables: &LARGE_PAGES,
+                    parts: &[],
                 },
             ],
         }),
@@ -100,6 +133,7 @@ pub(crate) const TARGETS: &[Target] = &[
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
                 variables: &FEW_CASES,
+                parts: &[],
             }],
         }),
     },
@@ -111,7 +145,12 @@ pub(crate) const TARGETS: &[Target] = &[
             linker: None,
             prepare: Prepare::Nothing,
             // There are no routines for this processor, and the kernel's copies take longer.
-            ways: &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[("FOLIO_TEST_ONE_IN", "4")] }],
+            ways: &[Way {
+                runner: "",
+                tags: &["native", "pages-4k"],
+                variables: &[("FOLIO_TEST_ONE_IN", "4"), ("FOLIO_TORTURE_SECONDS", "8")],
+                parts: &[],
+            }],
         }),
     },
     Target {
@@ -129,7 +168,12 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
             linker: Some("x86_64-w64-mingw32-gcc"),
             prepare: Prepare::Wine,
-            ways: &[Way { runner: "wine", tags: &["wine", "pages-4k"], variables: &[("PROPTEST_CASES", "64")] }],
+            ways: &[Way {
+                runner: "wine",
+                tags: &["wine", "pages-4k"],
+                variables: &[("PROPTEST_CASES", "64")],
+                parts: &[],
+            }],
         }),
     },
     Target { triple: "aarch64-apple-darwin", level: Level::Link },

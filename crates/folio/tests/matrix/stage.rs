@@ -50,8 +50,11 @@ pub(crate) struct Scene {
 /// The name of the one file that a failing medium has.
 #[cfg(target_os = "linux")]
 pub(crate) const MEDIUM: &str = "medium";
-/// Where the file ends behind the edge of a page when it is cut inside of one.
-const INSIDE: usize = 100;
+/// How far behind the edge of a page the file ends when it is cut inside of one. Near the end of a large page, which an emulator
+/// makes of the small ones of its machine: it has nothing to show for those of them that begin behind the end of the file.
+fn inside() -> usize {
+    folio::page_size() - 4096 + 100
+}
 
 /// How many bytes before the lost ones are written in a huge page, of which there is one and which is large.
 const NEAR: usize = 1000;
@@ -152,7 +155,7 @@ impl Scene {
         };
         match self.cause {
             Cause::CutToZero => cut(0),
-            Cause::CutMidPage => cut(self.page + INSIDE),
+            Cause::CutMidPage => cut(self.page + inside()),
             Cause::CutAtPage => cut(self.page),
             Cause::FullDisk => fill_disk(&self.path.with_file_name("filler")),
             Cause::HugePoolDry | Cause::MediumFails => {}
@@ -162,7 +165,7 @@ impl Scene {
     /// The byte that is at `at`, before the lost ones.
     pub(crate) fn byte(&self, at: usize) -> u8 {
         match self.cause {
-            Cause::CutMidPage if at >= self.page + INSIDE => 0,
+            Cause::CutMidPage if at >= self.page + inside() => 0,
             Cause::HugePoolDry if at < self.page - NEAR => 0,
             _ => pattern(at),
         }

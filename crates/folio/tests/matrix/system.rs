@@ -1,6 +1,7 @@
 //! What only Linux can stage: file systems of one's own, the pool of huge pages, a medium that fails.
 
 use crate::cells::Cause;
+use crate::runner;
 use crate::stage::{MEDIUM, pattern};
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation, INodeNo, LockOwner,
@@ -32,6 +33,10 @@ impl Setting {
                 setting._mount = Some(Mount::new(c"tmpfs", directory, &options)?);
             }
             Cause::HugePoolDry => {
+                if runner::is_emulated() {
+                    // It places mappings itself, and the kernel refuses huge pages there.
+                    return Err("an emulator places mappings by its small pages".to_owned());
+                }
                 setting._pool = Some(HugePool::of_one()?);
                 setting._mount = Some(Mount::new(c"hugetlbfs", directory, "")?);
             }
