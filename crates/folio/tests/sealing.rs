@@ -327,8 +327,12 @@ fn others_that_interfere_meanwhile_end_nothing() {
         return;
     }
     let (mut sealed, mut lost, mut denied) = (0, 0, 0);
-    let rounds = tries::tries(400);
-    for round in 0..rounds {
+    let enough = tries::tries(400);
+    for round in 0..400 {
+        // Few rounds will do where they are slow, but not before a page was lost in one.
+        if round >= enough && lost > 0 {
+            break;
+        }
         let (file, view) = sevens(PAGES * page_size());
         let (at, done, begun) = (view.as_ptr(), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|threads| {
@@ -383,7 +387,7 @@ fn others_that_interfere_meanwhile_end_nothing() {
         });
     }
     println!("{sealed} sealed, {lost} lost a page, {denied} denied");
-    assert!(lost > 0 && sealed + lost + denied == rounds);
+    assert!(lost > 0 && sealed + lost + denied >= enough);
 }
 
 /// Slices of the view were lent before, and its lost pages stood in zeros. The mapping is another one now.

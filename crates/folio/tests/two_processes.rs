@@ -34,20 +34,28 @@ fn output(name: &str, variables: &[(&str, String)]) -> String {
 // A ring
 
 /// How often the reader has met something that is called so.
-#[track_caller]
 fn count(output: &str, what: &str) -> u64 {
-    let line = output.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what:?} in\n{output}"));
-    line.split_whitespace().next().unwrap().parse().unwrap()
+    let line = output.lines().find(|line| line.contains(what));
+    line.map_or(0, |line| line.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// Truncation is a signal for who reads by plain slices, and a length that is read twice is two lengths.
 #[test]
 fn a_reader_survives_a_hostile_writer_of_its_ring() {
-    let variables = [("FOLIO_RING_SECONDS", HOSTILE.as_secs().to_string()), ("FOLIO_RING_MESSAGES", 5_000.to_string())];
-    let output = output("ring", &variables);
-    for what in ["a page was gone", "a counter cannot be", "the length of a message cannot be", "the checksum"] {
-        assert!(count(&output, what) > 0, "{output}");
+    const HARMS: [&str; 4] =
+        ["a page was gone", "a counter cannot be", "the length of a message cannot be", "the checksum"];
+    let run = |time: Duration| {
+        let variables =
+            [("FOLIO_RING_SECONDS", time.as_secs().to_string()), ("FOLIO_RING_MESSAGES", 5_000.to_string())];
+        output("ring", &variables)
+    };
+    let all_met = |output: &str| HARMS.iter().all(|what| count(output, what) > 0);
+    let mut output = run(HOSTILE);
+    if !all_met(&output) {
+        // Some of it is rare, and a slow or busy machine comes to little in that time.
+        output = run(6 * HOSTILE);
     }
+    assert!(all_met(&output), "{output}");
     assert_eq!(output.matches("5000 messages, all as they were sent").count(), 2, "{output}");
     assert!(output.contains("The reader lives"), "{output}");
 }
