@@ -30,7 +30,7 @@ const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
 
 /// What makes the long tests short.
 const FEW_CASES: [(&str, &str); 3] =
-    [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "5")];
+    [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "10")];
 
 /// The file with the deliberate defects.
 const FILE: &str = "tests/deliberate.rs";
