@@ -5,12 +5,19 @@
 //!
 //! A sanitizer that was built in wrongly finds nothing and looks content. So each run also builds
 //! `crates/folio/tests/deliberate.rs` with a defect in it, and fails if the sanitizer does not report that.
+//!
+//! Many tests run parts of themselves in child processes, some of which are meant to end by a signal; a report there
+//! changes nothing of how they end. So all processes write their reports into one folder, and one report is a failure.
 
 use crate::suite::{Counts, Suite};
 use crate::workspace::{cargo, target_dir};
 use crate::{foreign, packages, report, skips};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use std::fs::{self, DirEntry, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Instant;
 use xshell::{Shell, cmd};
 
@@ -23,7 +30,7 @@ const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
 
 /// What makes the long tests short.
 const FEW_CASES: [(&str, &str); 3] =
-    [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "5")];
+    [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "10")];
 
 /// The file with the deliberate defects.
 const FILE: &str = "tests/deliberate.rs";
@@ -43,6 +50,26 @@ impl Sanitizer {
             Sanitizer::Thread => "thread",
             Sanitizer::Address => "address",
         }
+    }
+
+    /// The variable that holds its options.
+    fn variable(self) -> &'static str {
+        match self {
+            Sanitizer::Thread => "TSAN_OPTIONS",
+            Sanitizer::Address => "ASAN_OPTIONS",
+        }
+    }
+
+    fn options(self) -> String {
+        // The signals of faults are the subject of many tests: the sanitizer's own handlers would be one more predecessor, which
+        // ends the process in a way of its own.
+        let signals = "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0";
+        let own = match self {
+            // Of children that are forked beside threads, tests use what is allowed there.
+            Sanitizer::Thread => ":die_after_fork=0",
+            Sanitizer::Address => "",
+        };
+        format!("external_symbolizer_path={SYMBOLIZER}:{signals}{own}")
     }
 
     /// The value of `folio_deliberate` that puts in the defect it must find.
@@ -84,21 +111,25 @@ pub(crate) fn run(sanitizers: &[Sanitizer]) -> Result<()> {
         if let Err(error) = &defect {
             complaints.push(format!("{name}: {error:#}"));
         }
-        let counts = tests.unwrap_or_default();
+        let (counts, reports) = tests.unwrap_or_default();
         if counts.failed > 0 {
             complaints.push(format!("{name}: {} tests failed", counts.failed));
+        }
+        if reports > 0 {
+            complaints.push(format!("{name}: {reports} processes with reports"));
         }
         rows.push([
             name.to_owned(),
             counts.passed.to_string(),
             counts.failed.to_string(),
             counts.skipped.to_string(),
+            reports.to_string(),
             if defect.is_ok() { "reported" } else { "NOT REPORTED" }.to_owned(),
             format!("{:.1}", start.elapsed().as_secs_f64()),
         ]);
     }
     println!();
-    report::table(["sanitizer", "passed", "failed", "skipped", "deliberate defect", "seconds"], &rows);
+    report::table(["sanitizer", "passed", "failed", "skipped", "reports", "deliberate defect", "seconds"], &rows);
     ensure!(complaints.is_empty(), "{}", complaints.join("; "));
     Ok(())
 }
@@ -112,12 +143,9 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
         "RUSTFLAGS",
         format!("-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"),
     );
-    // The signals of faults are the subject of many tests: the sanitizer's own handlers would be one more predecessor, which
-    // ends the process in a way of its own. Of children that are forked beside threads, tests use what is allowed there.
-    let signals = "handle_segv=0:handle_sigbus=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0";
-    let options = format!("external_symbolizer_path={SYMBOLIZER}:{signals}");
-    shell.set_var("TSAN_OPTIONS", format!("{options}:die_after_fork=0"));
-    shell.set_var("ASAN_OPTIONS", &options);
+    shell.set_var(sanitizer.variable(), sanitizer.options());
+    // Tests panic on purpose; to find the lines of one such backtrace takes an instrumented program half a minute.
+    shell.set_var("RUST_BACKTRACE", "0");
     // Instrumented programs are slow, and a race is found by threads that meet, not by many cases.
     for (name, value) in FEW_CASES {
         shell.set_var(name, value);
@@ -125,14 +153,30 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
     Ok(shell)
 }
 
-fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<Counts> {
+/// Counts the tests, and the processes with a report.
+fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<(Counts, usize)> {
     // Documentation tests are left out: rustdoc would have to build each of them for the sanitizer too.
     let suite = Suite { shell, target: TARGET, parts: &["--lib", "--tests"] };
     suite.build()?;
     let skips = skips::load()?;
     let known = suite.list()?;
     let left_out = skips::names(&skips, &["sanitizer", sanitizer.name()], &known)?;
-    Ok(suite.run(&left_out, &known)?.counts)
+    let folder = shell.create_temp_dir()?;
+    // Some tests go on as a user who may do nothing.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777))?;
+    let options = format!("{}:log_path={}", sanitizer.options(), folder.path().join("report").display());
+    let _options = shell.push_env(sanitizer.variable(), options);
+    let ran = suite.run(&left_out, &known);
+    let reports = reports(folder.path())?;
+    reports.iter().for_each(|report| println!("{report}"));
+    let counts = ran?.counts;
+    Ok((counts, reports.len()))
+}
+
+/// What processes have reported, one text for each.
+fn reports(folder: &Path) -> Result<Vec<String>> {
+    let read = |entry: io::Result<DirEntry>| Ok(String::from_utf8_lossy(&fs::read(entry?.path())?).into_owned());
+    fs::read_dir(folder)?.map(read).collect()
 }
 
 /// Builds the test with a defect in it, runs it, and looks for the sanitizer's report.

@@ -3,6 +3,8 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // the heap has no handler
 
 mod support;
+#[path = "support/tries.rs"]
+mod tries;
 
 use folio::{Fault, MmapViewSync, Protection, fault};
 use std::io;
@@ -355,7 +357,7 @@ fn a_child_forked_while_others_lose_pages_goes_on() {
                     }
                 });
             }
-            for _ in 0..300 {
+            for _ in 0..tries::tries(300) {
                 let ended = fork(|| {
                     for _ in 0..3 {
                         // SAFETY: nobody writes the file.

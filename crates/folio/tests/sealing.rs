@@ -22,6 +22,8 @@ mod respawn;
 #[path = "support/seccomp.rs"]
 #[allow(dead_code, reason = "only a part of it is used here")]
 mod seccomp;
+#[path = "support/tries.rs"]
+mod tries;
 
 use respawn::End;
 
@@ -325,7 +327,12 @@ fn others_that_interfere_meanwhile_end_nothing() {
         return;
     }
     let (mut sealed, mut lost, mut denied) = (0, 0, 0);
+    let enough = tries::tries(400);
     for round in 0..400 {
+        // Few rounds will do where they are slow, but not before a page was lost in one.
+        if round >= enough && lost > 0 {
+            break;
+        }
         let (file, view) = sevens(PAGES * page_size());
         let (at, done, begun) = (view.as_ptr(), AtomicBool::new(false), AtomicBool::new(false));
         thread::scope(|threads| {
@@ -380,7 +387,7 @@ fn others_that_interfere_meanwhile_end_nothing() {
         });
     }
     println!("{sealed} sealed, {lost} lost a page, {denied} denied");
-    assert!(lost > 0 && sealed + lost + denied == 400);
+    assert!(lost > 0 && sealed + lost + denied >= enough);
 }
 
 /// Slices of the view were lent before, and its lost pages stood in zeros. The mapping is another one now.

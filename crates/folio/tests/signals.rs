@@ -4,6 +4,8 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))]
 
 mod support;
+#[path = "support/tries.rs"]
+mod tries;
 
 use folio::{MmapViewSync, fault};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -174,7 +176,7 @@ fn a_child_forked_while_others_install_can_install() {
                     }
                 });
             }
-            for _ in 0..300 {
+            for _ in 0..tries::tries(300) {
                 assert!(fork(|| {
                     fault::install().unwrap();
                     lost::assert_recovers(&view);

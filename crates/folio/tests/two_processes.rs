@@ -43,10 +43,9 @@ fn run(name: &str, variables: &[(&str, String)]) -> Output {
 // A ring
 
 /// How often the reader has met something that is called so.
-#[track_caller]
 fn count(output: &str, what: &str) -> u64 {
-    let line = output.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("no {what:?} in\n{output}"));
-    line.split_whitespace().next().unwrap().parse().unwrap()
+    let line = output.lines().find(|line| line.contains(what));
+    line.map_or(0, |line| line.split_whitespace().next().unwrap().parse().unwrap())
 }
 
 /// The output of the ring. Both of its ends change its counters, by atomic accesses; where there are none, it has to say so in a
@@ -66,10 +65,15 @@ fn ring(seconds: u64, messages: u64) -> Option<String> {
 /// Truncation is a signal for who reads by plain slices, and a length that is read twice is two lengths.
 #[test]
 fn a_reader_survives_a_hostile_writer_of_its_ring() {
-    let Some(output) = ring(HOSTILE.as_secs(), 5_000) else { return };
-    for what in ["a page was gone", "a counter cannot be", "the length of a message cannot be", "the checksum"] {
-        assert!(count(&output, what) > 0, "{output}");
+    const HARMS: [&str; 4] =
+        ["a page was gone", "a counter cannot be", "the length of a message cannot be", "the checksum"];
+    let all_met = |output: &str| HARMS.iter().all(|what| count(output, what) > 0);
+    let Some(mut output) = ring(HOSTILE.as_secs(), 5_000) else { return };
+    if !all_met(&output) {
+        // Some of it is rare, and a slow or busy machine comes to little in that time.
+        output = ring(6 * HOSTILE.as_secs(), 5_000).expect("it has run before");
     }
+    assert!(all_met(&output), "{output}");
     assert_eq!(output.matches("5000 messages, all as they were sent").count(), 2, "{output}");
     assert!(output.contains("The reader lives"), "{output}");
 }
@@ -204,7 +208,8 @@ fn a_receiver_survives_a_hostile_sender() {
     let mut dice = Dice(1);
     let (mut accepted, mut refused) = (0, 0);
     let start = Instant::now();
-    while start.elapsed() < HOSTILE {
+    // Slow machines get longer to come to both.
+    while start.elapsed() < HOSTILE || ((accepted == 0 || refused == 0) && start.elapsed() < 6 * HOSTILE) {
         let memory = memfd_create("folio-test", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         let file = File::from(memory);
         let len = 1 + dice.below(64 * page_size() as u64);

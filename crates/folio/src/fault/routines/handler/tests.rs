@@ -28,7 +28,7 @@ fn in_steps(work: impl FnOnce()) {
     // SAFETY: sets one flag, and has the stack for it.
     unsafe { asm!("pushfq", "or qword ptr [rsp], 0x100", "popfq") };
     work();
-    // SAFETY: as above; it clears the flag.
+    // SAFETY: as above, and it clears the flag.
     unsafe { asm!("pushfq", "and qword ptr [rsp], -0x101", "popfq") };
 }
 
@@ -40,7 +40,7 @@ fn an_access_that_has_been_made_is_not_told_to_be_missed() {
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = look as *const () as usize;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-    // SAFETY: as above.
+    // SAFETY: for the same reasons as above.
     let mut before: libc::sigaction = unsafe { mem::zeroed() };
     // SAFETY: the handler is a function of the right type, and touches its arguments and atomics.
     assert_eq!(unsafe { libc::sigaction(libc::SIGTRAP, &raw const action, &raw mut before) }, 0);
@@ -49,15 +49,15 @@ fn an_access_that_has_been_made_is_not_told_to_be_missed() {
     // SAFETY: a word of ours, for these and all that follow; this thread is prepared.
     let accesses: [(&str, &dyn Fn() -> bool); 6] = [
         ("a store of one byte", &|| unsafe { machine::store(at, 1_u8) }.is_ok()),
-        // SAFETY: as above.
+        // SAFETY: for the same reasons as above.
         ("a store of eight bytes", &|| unsafe { machine::store(at, 1_u64) }.is_ok()),
-        // SAFETY: as above.
+        // SAFETY: for the same reasons as above.
         ("a sum of four bytes", &|| unsafe { machine::fetch_add(at, 1_u32) }.is_ok()),
-        // SAFETY: as above.
+        // SAFETY: for the same reasons as above.
         ("a sum of eight bytes", &|| unsafe { machine::fetch_add(at, 1_u64) }.is_ok()),
-        // SAFETY: as above.
+        // SAFETY: for the same reasons as above.
         ("an exchange of four bytes", &|| unsafe { machine::compare_exchange(at, 0_u32, 1) }.is_ok()),
-        // SAFETY: as above.
+        // SAFETY: for the same reasons as above.
         ("an exchange of eight bytes", &|| unsafe { machine::compare_exchange(at, 0_u64, 1) }.is_ok()),
     ];
     let seen = accesses.map(|(name, access)| {
