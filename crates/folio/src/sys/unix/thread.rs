@@ -77,7 +77,7 @@ unsafe fn taken(attributes: *const libc::pthread_attr_t) -> usize {
         }
         // SAFETY: glibc's function of that name is of this type.
         let least = unsafe { mem::transmute::<*mut c_void, Least>(found) };
-        // SAFETY: passed on.
+        // SAFETY: the attributes are those of the caller, initialized.
         unsafe { least(attributes) }
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
