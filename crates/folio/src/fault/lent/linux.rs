@@ -127,8 +127,8 @@ impl Exchange for System {
     }
 }
 
-/// Flags of `mremap` to a given place.
-const MOVE_THERE: i32 = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+/// `MREMAP_MAYMOVE` and `MREMAP_FIXED` (include/uapi/linux/mman.h): to a given place. `libc` does not name them for Android.
+const MOVE_THERE: i32 = 1 | 2;
 /// `MREMAP_DONTUNMAP` (mremap(2), Linux 5.7), which not every C library names.
 const MREMAP_DONTUNMAP: i32 = 4;
 /// Commands of membarrier(2), Linux 4.14.

@@ -14,6 +14,23 @@ use libc::{fallocate, fstatfs, off_t, statfs};
 #[cfg(any(target_os = "android", not(target_env = "musl")))]
 use libc::{fallocate64 as fallocate, fstatfs64 as fstatfs, off64_t as off_t, statfs64 as statfs};
 
+#[cfg(not(target_os = "android"))]
+use libc::mremap;
+#[cfg(target_os = "android")]
+unsafe extern "C" {
+    /// Android's C library has it (sys/mman.h), and the crate `libc` does not declare it.
+    fn mremap(
+        address: *mut std::ffi::c_void,
+        old_len: usize,
+        new_len: usize,
+        flags: c_int,
+        ...
+    ) -> *mut std::ffi::c_void;
+}
+
+/// `MREMAP_MAYMOVE` (include/uapi/linux/mman.h), which `libc` does not name for Android either.
+const MREMAP_MAYMOVE: c_int = 1;
+
 /// `msync(MS_SYNC)` writes and waits by itself, without a handle of the file (msync(2)).
 pub(crate) const KEEPS_FILE: bool = false;
 
@@ -106,9 +123,9 @@ pub(crate) unsafe fn remap(
     new_len: usize,
     may_move: bool,
 ) -> io::Result<NonNull<u8>> {
-    let flags = if may_move { libc::MREMAP_MAYMOVE } else { 0 };
+    let flags = if may_move { MREMAP_MAYMOVE } else { 0 };
     // SAFETY: the range is a mapping of the caller's; without MREMAP_FIXED it only goes where nothing else is (mremap(2)).
-    let address = unsafe { libc::mremap(address.as_ptr().cast(), old_len, new_len, flags) };
+    let address = unsafe { mremap(address.as_ptr().cast(), old_len, new_len, flags) };
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
