@@ -58,7 +58,7 @@ pub(crate) struct Way {
 
 /// Fewer random cases and less torture: an emulator takes many times as long for each.
 const FEW_CASES: [(&str, &str); 3] =
-    [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "4")];
+    [("PROPTEST_CASES", "16"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "10")];
 
 /// Beside that no backtraces, for which a program reads its own file by a map at an offset that page sizes above the host's
 /// do not allow.
