@@ -25,9 +25,6 @@ mod runner;
 
 /// How long a hostile peer goes on.
 const HOSTILE: Duration = Duration::from_secs(10);
-/// Slow machines get this many times as long to come to everything once.
-const PATIENCE: u32 = 20;
-
 /// Runs an example that ends well and complains of nothing. Its output.
 #[track_caller]
 fn output(name: &str, variables: &[(&str, String)]) -> String {
