@@ -25,6 +25,7 @@ mod runner;
 
 /// How long a hostile peer goes on.
 const HOSTILE: Duration = Duration::from_secs(10);
+
 /// Runs an example that ends well and complains of nothing. Its output.
 #[track_caller]
 fn output(name: &str, variables: &[(&str, String)]) -> String {
