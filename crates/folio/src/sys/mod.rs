@@ -95,9 +95,12 @@ pub(crate) use backend::paging;
 pub(crate) use backend::{
     COPIES, File, FileRef, KEEPS_FILE, allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, flush,
     forbid, granularity, huge_page_size, inspect, is_at, map_anonymous, map_file, on_fork, open, page_size,
-    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, start_thread, starts_through,
-    sync_all, unmap, write_at, write_back,
+    probe_mappable, proof_of_immutability, protect, remap, set_len, start_flush, starts_through, sync_all, unmap,
+    write_at, write_back,
 };
+
+#[cfg_attr(all(test, folio_shuttle), allow(unused_imports, reason = "Shuttle has threads of its own"))]
+pub(crate) use backend::start_thread;
 
 // The two ways to the bytes of a mapping that others may be using, or lose.
 #[cfg(all(not(folio_heap), any(unix, windows)))]
