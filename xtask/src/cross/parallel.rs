@@ -55,8 +55,7 @@ fn install(targets: &[&Target]) -> Result<()> {
     Ok(())
 }
 
-/// One job for each target that is built for, and one for all those that are only looked at: cargo builds for them in
-/// one folder, and lets nobody else do so meanwhile.
+/// One job for each target that is built for, and one for all those that are only looked at, each of which is little work.
 fn jobs<'a>(targets: &[&'a Target]) -> VecDeque<Job<'a>> {
     let (looked_at, built): (Vec<_>, Vec<_>) =
         targets.iter().copied().partition(|target| matches!(target.level, Level::Check(_)));

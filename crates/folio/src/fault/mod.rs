@@ -163,8 +163,8 @@ pub fn prepare_thread() -> io::Result<()> {
 /// Chooses kernel copies for every checked access of the program, for good.
 ///
 /// For programs that run inside a host that must not see a foreign handler (a virtual machine or a language runtime that
-/// handles faults itself), and for tests. Each access takes a system call from then on, some hundred times as long as a
-/// routine for a single number.
+/// handles faults itself), and for tests. Each access takes a system call from then on, some hundred times as long as an
+/// access to a single number without one.
 ///
 /// # Errors
 ///
