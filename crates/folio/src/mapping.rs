@@ -61,8 +61,6 @@ pub(crate) struct Mapping {
     shared_since: AtomicBool,
     /// Whether this is a shared mapping of a file: what is written through it goes there.
     shared_file: bool,
-    /// Whether it could be written at any time until now: if not, there is nothing to flush.
-    was_writable: bool,
     /// Whether core dumps leave it out.
     no_core_dump: bool,
     /// Whether it has been made final: the system will not unmap it.
@@ -81,8 +79,9 @@ pub(crate) struct Mapping {
     /// **[M4]** Points to how many exchanges of pages `lent` has seen, which lives as long as this value, or to
     /// [`NO_EXCHANGE`] as long as there is none. So one look says whether a page has ever been exchanged.
     turns: AtomicPtr<AtomicUsize>,
-    /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file.
-    flushes: Arc<Flushes>,
+    /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file. Of a shared
+    /// mapping of a file, from the time on when it can be written: before that there is nothing to flush.
+    flushes: Option<Arc<Flushes>>,
     /// What is locked in memory.
     locks: Locks,
     /// Which file the range shows, where the system has a number for that.
@@ -147,7 +146,6 @@ impl Mapping {
             private: parts.private,
             shared_since: AtomicBool::new(false),
             shared_file: parts.shared_file,
-            was_writable: parts.protection.write(),
             no_core_dump: false,
             msealed: false,
             file: None,
@@ -156,7 +154,7 @@ impl Mapping {
             watch: None,
             lent: OnceLock::new(),
             turns: AtomicPtr::new((&raw const NO_EXCHANGE).cast_mut()),
-            flushes: Arc::default(),
+            flushes: None,
             locks: Locks::default(),
             file_id: None,
         }
@@ -172,10 +170,18 @@ impl Mapping {
     /// Remembers which file the range shows. All mappings that write to one hear of each other's failures.
     pub(crate) fn showing(mut self, file_id: Option<FileId>) -> io::Result<Mapping> {
         self.file_id = file_id;
-        if let Some(id) = file_id.filter(|_| self.shared_file) {
-            self.flushes = Flushes::of_file(id)?;
+        if self.protection.write() {
+            self.join_flushes()?;
         }
         Ok(self)
+    }
+
+    /// Makes ready for flushing what is written from here on.
+    fn join_flushes(&mut self) -> io::Result<()> {
+        if self.shared_file && self.flushes.is_none() {
+            self.flushes = Some(self.file_id.map_or_else(|| Ok(Arc::default()), Flushes::of_file)?);
+        }
+        Ok(())
     }
 
     /// Makes guards, which nobody can reach, of the first and the last page of a new range; the contents lie between them.
@@ -378,6 +384,9 @@ impl Mapping {
 
     /// Changes what the pages allow. Nobody but the owner of `&mut self`, the one view there is, can be using them.
     pub(crate) fn protect(&mut self, protection: Protection) -> io::Result<()> {
+        if protection.write() {
+            self.join_flushes()?;
+        }
         if self.mapped > 0 {
             // SAFETY: the range is a mapping of ours [M1]. References to its bytes borrow a view, views hold the `Arc` of
             // this value, and `&mut self` shows that there is no other one.
@@ -390,7 +399,6 @@ impl Mapping {
             }
         }
         self.protection = protection;
-        self.was_writable |= protection.write();
         Ok(())
     }
 
@@ -458,20 +466,26 @@ impl Mapping {
         Ok(())
     }
 
+    /// The flushes, if what is, or was, written through this mapping goes to a file.
+    fn flushes(&self) -> Option<&Flushes> {
+        self.flushes.as_deref().filter(|_| self.shared_file)
+    }
+
     /// Whether what is written through this mapping goes to a file.
     pub(crate) fn writes_file(&self) -> bool {
-        self.shared_file && self.was_writable
+        self.flushes().is_some()
     }
 
     /// The flush that is to be done for `len` bytes at `offset` of the range, as whole pages if it is the system's pages that are
-    /// flushed; `None` when nothing written here can be waiting to reach a file. The error of an earlier failure, if there was
-    /// one.
-    fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(usize, usize)>> {
-        if !self.writes_file() || len == 0 {
+    /// flushed, and with whom; `None` when nothing written here can be waiting to reach a file. The error of an earlier failure, if
+    /// there was one.
+    fn to_flush(&self, offset: usize, len: usize) -> io::Result<Option<(&Flushes, usize, usize)>> {
+        let Some(flushes) = self.flushes().filter(|_| len > 0) else {
             return Ok(None);
-        }
-        self.flushes.no_failure()?;
-        Ok(Some(if sys::COPIES { (offset, len) } else { self.pages_of(offset, len) }))
+        };
+        flushes.no_failure()?;
+        let (offset, len) = if sys::COPIES { (offset, len) } else { self.pages_of(offset, len) };
+        Ok(Some((flushes, offset, len)))
     }
 
     /// The kept file, and the offset in it of what lies at `offset` of the range.
@@ -481,24 +495,24 @@ impl Mapping {
 
     /// Writes `len` bytes at `offset` of the range (in the contents), and what else is flushed with them, to stable storage.
     pub(crate) fn flush(&self, offset: usize, len: usize) -> io::Result<()> {
-        let Some((offset, len)) = self.to_flush(offset, len)? else {
+        let Some((flushes, offset, len)) = self.to_flush(offset, len)? else {
             return Ok(());
         };
-        self.flushes.run(|| sys::flush(self.address_of(offset), len, self.file_at(offset)))
+        flushes.run(|| sys::flush(self.address_of(offset), len, self.file_at(offset)))
     }
 
     /// Starts what [`flush`](Self::flush) does and does not wait for it.
     pub(crate) fn start_flush(this: &Arc<Self>, offset: usize, len: usize) -> io::Result<()> {
-        let Some((first, pages)) = this.to_flush(offset, len)? else {
+        let Some((flushes, first, pages)) = this.to_flush(offset, len)? else {
             return Ok(());
         };
         let file = this.file_at(first).filter(|_| this.file.as_ref().is_some_and(|(_, starts)| *starts));
         let start = || sys::start_flush(this.address_of(first), pages, file);
         if sys::COPIES {
             // It is a whole flush there, which may be told what others lost.
-            return this.flushes.run(|| start().map(drop));
+            return flushes.run(|| start().map(drop));
         }
-        match this.flushes.remember(start())? {
+        match flushes.remember(start())? {
             sys::Started::Yes => Ok(()),
             sys::Started::No => background::flush(this, offset, len),
         }
@@ -507,9 +521,9 @@ impl Mapping {
     /// Writes the contents, and all of the kept file's metadata, to stable storage. Where mappings are copies, what is written of
     /// the contents is `len` bytes at `offset`, the caller's own: it may not look at those of others.
     pub(crate) fn sync_all(&self, offset: usize, len: usize) -> io::Result<()> {
-        if !self.writes_file() {
+        let Some(flushes) = self.flushes() else {
             return Ok(());
-        }
+        };
         let Some((file, _)) = &self.file else {
             if self.len == 0 {
                 return Ok(());
@@ -520,7 +534,7 @@ impl Mapping {
             ));
         };
         if sys::COPIES { self.flush(offset, len) } else { self.flush(self.lead, self.len) }?;
-        self.flushes.run(|| sys::sync_all(sys::file_ref(file)))
+        flushes.run(|| sys::sync_all(sys::file_ref(file)))
     }
 }
 

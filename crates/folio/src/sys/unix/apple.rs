@@ -1,6 +1,6 @@
 //! macOS, iOS and their relatives: calls and rules that only they have.
 
-use super::{FileRef, msync, pipe, retry, stat_of};
+use super::{FileRef, msync, pipe, retry, stat, stat_of};
 use crate::sys::{Allocated, MapFlags, Proof, Started};
 use std::ffi::c_int;
 use std::io;
@@ -13,7 +13,7 @@ pub(crate) const KEEPS_FILE: bool = true;
 pub(crate) use pipe::{checked_read, checked_write};
 
 /// Mappings of files have the pages of the system.
-pub(crate) fn page_size_of(_file: FileRef<'_>) -> Option<usize> {
+pub(crate) fn page_size_of(_file: FileRef<'_>, _stat: &stat) -> Option<usize> {
     None
 }
 

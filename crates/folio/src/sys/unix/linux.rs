@@ -1,6 +1,6 @@
 //! Linux and Android: calls and rules that only they have.
 
-use super::{FileRef, msync, paging, pipe, retry, stat_of};
+use super::{FileRef, msync, paging, pipe, retry, stat, stat_of};
 use crate::sys::{Allocated, MapFlags, Proof, Started, extras, zero_or_errno};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
@@ -59,12 +59,16 @@ fn magic_of(statfs: &statfs) -> u32 {
 }
 
 /// Bytes per page of a mapping of this file, where it is not the page size of the system.
-pub(crate) fn page_size_of(file: FileRef<'_>) -> Option<usize> {
+pub(crate) fn page_size_of(file: FileRef<'_>, stat: &stat) -> Option<usize> {
+    // The blocks of hugetlbfs are its pages, for `stat` too (fs/hugetlbfs/inode.c): where they are no larger than a page of the system
+    // the file is on another file system, and there is nothing to ask.
+    if usize::try_from(stat.st_blksize).is_ok_and(|block| block <= super::page_size()) {
+        return None;
+    }
     let statfs = statfs_of(file).ok()?;
     if magic_of(&statfs) != HUGETLBFS {
         return None;
     }
-    // The block size of hugetlbfs is the size of its pages (Documentation/admin-guide/mm/hugetlbpage.rst).
     usize::try_from(statfs.f_bsize).ok().filter(|size| size.is_power_of_two())
 }
 

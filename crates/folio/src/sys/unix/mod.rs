@@ -115,7 +115,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     let len = u64::try_from(stat.st_size).unwrap_or(0);
     // `st_blocks` counts units of 512 bytes on every system in the platform table.
     let allocated = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
-    let page_size = os::page_size_of(file).unwrap_or_else(page_size);
+    let page_size = os::page_size_of(file, &stat).unwrap_or_else(page_size);
     Ok(FileInfo { len, allocated, kind, page_size, id: Some(id_of(&stat)) })
 }
 

@@ -1,6 +1,6 @@
 //! The BSDs, illumos and Solaris, and every other Unix: POSIX, and little else.
 
-use super::{FileRef, msync, pipe, retry};
+use super::{FileRef, msync, pipe, retry, stat};
 use crate::sys::{Allocated, MapFlags, Proof, Started};
 use std::ffi::c_int;
 use std::io;
@@ -13,7 +13,7 @@ pub(crate) const KEEPS_FILE: bool = false;
 pub(crate) use pipe::{checked_read, checked_write};
 
 /// Mappings of files have the pages of the system.
-pub(crate) fn page_size_of(_file: FileRef<'_>) -> Option<usize> {
+pub(crate) fn page_size_of(_file: FileRef<'_>, _stat: &stat) -> Option<usize> {
     None
 }
 
