@@ -350,7 +350,10 @@ fn a_failure_is_known_to_all_mappings_of_the_file() {
         let mut options = MmapOptions::new();
         options.offset((index * piece) as u64).len(piece).map_view(&file, Protection::ReadWrite).unwrap()
     };
-    let windows = [window(0), window(1), window(2)];
+    // One of them is for reading at first.
+    let mut windows = [window(0), window(1), window(2)];
+    windows[2] = MmapOptions::new().offset(2 * piece as u64).len(piece).map_view(&file, Protection::Read).unwrap();
+    windows[2].set_protection(Protection::ReadWrite).unwrap();
     failing.fail();
     for window in &windows {
         window.write_all_at(&vec![2; piece], 0).unwrap();
