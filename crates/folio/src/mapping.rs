@@ -15,7 +15,7 @@ use crate::sys::{self, FileId};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The strongest statement about "who else may touch the bytes" that somebody vouched for when the mapping was made.
 /// In ascending order of strength.
@@ -76,9 +76,6 @@ pub(crate) struct Mapping {
     /// Which pages stand in zeros; made when the first slice is lent. In a box, so that the signal handler finds it in its
     /// place when this value moves.
     lent: OnceLock<Box<Lent>>,
-    /// **[M4]** Points to how many exchanges of pages `lent` has seen, which lives as long as this value, or to
-    /// [`NO_EXCHANGE`] as long as there is none. So one look says whether a page has ever been exchanged.
-    turns: AtomicPtr<AtomicUsize>,
     /// The first write-back that failed, and the flushes under way, of this mapping or of all mappings of its file. Of a shared
     /// mapping of a file, from the time on when it can be written: before that there is nothing to flush.
     flushes: Option<Arc<Flushes>>,
@@ -94,8 +91,9 @@ unsafe impl Send for Mapping {}
 // synchronised themselves (`OnceLock`).
 unsafe impl Sync for Mapping {}
 
-/// Of a mapping that has lent nothing.
-static NO_EXCHANGE: AtomicUsize = AtomicUsize::new(0);
+/// Whether a mapping of this process has ever had a [`Lent`]: if not, no page of any has been exchanged. Most programs never lend a
+/// slice, and one look at this costs their accesses less than a look at their mapping.
+static LENDING: AtomicBool = AtomicBool::new(false);
 
 /// What [`Mapping::new`] needs to know.
 #[derive(Debug)]
@@ -153,7 +151,6 @@ impl Mapping {
             zero_fill: false,
             watch: None,
             lent: OnceLock::new(),
-            turns: AtomicPtr::new((&raw const NO_EXCHANGE).cast_mut()),
             flushes: None,
             locks: Locks::default(),
             file_id: None,
@@ -271,8 +268,8 @@ impl Mapping {
     fn set_lent(&self, lent: Box<Lent>) -> &Lent {
         self.lent.get_or_init(|| {
             // Before anybody can get at `lent`, and so before a page is exchanged. The exchange puts a barrier on every thread in
-            // between, which makes this seen as well as the number that it points to.
-            self.turns.store((&raw const *lent.turns()).cast_mut(), Ordering::Release);
+            // between, which makes this seen as well as the number of exchanges.
+            LENDING.store(true, Ordering::Release);
             lent
         })
     }
@@ -303,7 +300,6 @@ impl Mapping {
 
     /// Takes away what lends slices of this mapping, through its only view: nobody makes an access or has a slice meanwhile.
     fn end_lending(&mut self) -> Option<Box<Lent>> {
-        *self.turns.get_mut() = (&raw const NO_EXCHANGE).cast_mut();
         self.lent.take()
     }
 
@@ -317,12 +313,11 @@ impl Mapping {
     /// mapped there; if not, access has to look whether it was disturbed.
     #[inline]
     pub(crate) fn never_exchanged(&self) -> bool {
-        let turns = self.turns.load(Ordering::Acquire);
-        // SAFETY: it points to a number that lives as long as this value [M4].
-        unsafe { &*turns }.load(Ordering::Acquire) == 0
+        !LENDING.load(Ordering::Acquire) || self.exchanged().is_none()
     }
 
     /// The pages of this mapping, if any of them has ever been exchanged.
+    #[inline]
     pub(crate) fn exchanged(&self) -> Option<&Lent> {
         self.lent.get().map(|lent| &**lent).filter(|lent| !lent.never_exchanged())
     }

@@ -1,6 +1,6 @@
 //! Atomic access to memory that other processes may write, or take away.
 
-use super::AtomicScalar;
+use super::{AtomicScalar, apart};
 use crate::error::invalid_input;
 use crate::fault::{self, Short, Stop};
 use crate::range;
@@ -28,8 +28,8 @@ impl View<Shared> {
         // address is aligned.
         match unsafe { fault::try_load_acquire(from) } {
             Ok(value) if self.mapping().never_exchanged() => Ok(value),
-            Ok(_) => self.load_acquire_on(from, offset, None),
-            Err(short) => self.load_acquire_on(from, offset, Some(short)),
+            Ok(_) => apart(self.load_acquire_on(from, offset, None)),
+            Err(short) => apart(self.load_acquire_on(from, offset, Some(short))),
         }
     }
 
@@ -114,11 +114,11 @@ impl View<Shared> {
         let to = self.aligned::<T>(offset)?;
         let attempt = move || attempt(to);
         if !self.mapping().never_exchanged() {
-            return self.once_on(offset, None, attempt);
+            return apart(self.once_on(offset, None, attempt));
         }
         match attempt() {
             Ok(value) if self.mapping().never_exchanged() => Ok(value),
-            first => self.once_on(offset, Some(first), attempt),
+            first => apart(self.once_on(offset, Some(first), attempt)),
         }
     }
 

@@ -75,8 +75,8 @@ impl<A: Access> View<A> {
         // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
         match unsafe { T::try_load(self.as_ptr(), offset) } {
             Ok(value) if self.mapping().never_exchanged() => Ok(value),
-            Ok(_) => self.load_on(offset, None),
-            Err(short) => self.load_on(offset, Some(short)),
+            Ok(_) => apart(self.load_on(offset, None)),
+            Err(short) => apart(self.load_on(offset, Some(short))),
         }
     }
 
@@ -135,8 +135,8 @@ impl<A: Access> View<A> {
         // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
         match unsafe { fault::try_read(from, to, len) } {
             Ok(()) if self.mapping().never_exchanged() => Ok(()),
-            Ok(()) => self.copy_out_on(buf, offset, None),
-            Err(short) => self.copy_out_on(buf, offset, Some(short)),
+            Ok(()) => apart(self.copy_out_on(buf, offset, None)),
+            Err(short) => apart(self.copy_out_on(buf, offset, Some(short))),
         }
     }
 
@@ -184,12 +184,12 @@ impl<A: Access> View<A> {
         rest: impl Fn(Option<Short>) -> io::Result<()>,
     ) -> io::Result<()> {
         if !self.mapping().never_exchanged() {
-            return rest(None);
+            return apart(rest(None));
         }
         match attempt() {
             Ok(()) if self.mapping().never_exchanged() => Ok(()),
-            Ok(()) => rest(None),
-            Err(short) => rest(Some(short)),
+            Ok(()) => apart(rest(None)),
+            Err(short) => apart(rest(Some(short))),
         }
     }
 
@@ -289,6 +289,14 @@ impl<A: Access> View<A> {
             Err(stop) => stop,
         })
     }
+}
+
+/// The answer of code that is seldom run, taken apart and put together again. It does not meet the answer of an attempt then, which is
+/// known to be good: what the caller does about errors is no branch on the way that is always taken.
+#[inline]
+#[expect(clippy::needless_question_mark, reason = "it is not needed for what it says")]
+fn apart<T, E>(answer: Result<T, E>) -> Result<T, E> {
+    Ok(answer?)
 }
 
 impl View<Shared> {

@@ -149,11 +149,6 @@ impl<X: Exchange> Pages<X> {
         self.turns.load(Ordering::Acquire) == 0
     }
 
-    /// The number that [`never_exchanged`](Self::never_exchanged) looks at, for those who look without coming here.
-    pub(crate) fn turns(&self) -> &AtomicUsize {
-        &self.turns
-    }
-
     /// Runs an access that may be repeated to the pages of a range until none of them was exchanged meanwhile, up to the first
     /// one that is lost; answers that, and what the access answered. What happens to other pages is no reason to repeat it: a
     /// store that others have answered to already must not be made again.

@@ -195,10 +195,10 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, *const u8) -> usize;
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, tries: false };
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy };
 
 /// There is one kind of processor only.
-static TABLE: Routines = Routines { copy: copy16, tries: true };
+static TABLE: Routines = Routines { copy: copy16 };
 
 /// The best routines for this processor.
 pub(super) fn best() -> &'static Routines {

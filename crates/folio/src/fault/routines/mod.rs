@@ -56,7 +56,7 @@ pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
 /// Whether this thread makes single accesses by itself.
 #[inline]
 fn tries() -> Result<(), Short> {
-    if prepare::routines().tries { Ok(()) } else { Err(Short::UNTRIED) }
+    if prepare::tries() { Ok(()) } else { Err(Short::UNTRIED) }
 }
 
 /// See [`super::try_load`].

@@ -14,6 +14,8 @@ thread_local! {
     /// The routines for this thread: those that try nothing until it is prepared, and for good with kernel copies. It has no
     /// destructor and no late initialiser, so in a program's own image an access is a load relative to the thread's base.
     static ROUTINES_HERE: Cell<&'static Routines> = const { Cell::new(&machine::UNTRIED) };
+    /// Whether this thread is prepared to make single accesses, which are no routines.
+    static TRIES_HERE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How the program's checked accesses are made. Written under [`GATE`], and only away from `UNDECIDED`.
@@ -28,6 +30,12 @@ static GATE: Gate = Gate(AtomicU32::new(Gate::OPEN));
 #[inline]
 pub(super) fn routines() -> &'static Routines {
     ROUTINES_HERE.get()
+}
+
+/// Whether this thread makes single accesses. When it does not, [`prepare`] has to be asked.
+#[inline]
+pub(super) fn tries() -> bool {
+    TRIES_HERE.get()
 }
 
 /// Prepares this thread, and the process before it if need be. `None` when the program has chosen kernel copies.
@@ -46,6 +54,7 @@ pub(crate) fn prepare() -> io::Result<Option<&'static Routines>> {
     handler::prepare_thread()?;
     let routines = machine::best();
     ROUTINES_HERE.set(routines);
+    TRIES_HERE.set(true);
     Ok(Some(routines))
 }
 

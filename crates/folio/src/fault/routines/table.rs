@@ -14,6 +14,4 @@ pub(crate) struct Routines {
     /// From this many bytes on the copy is left to the microcode, where that is known to be fast. The copy looks it up here.
     #[cfg(target_arch = "x86_64")]
     pub(super) many: usize,
-    /// Whether single accesses are tried at all: not before the thread is prepared.
-    pub(super) tries: bool,
 }

@@ -434,7 +434,7 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 const _: () = assert!(std::mem::offset_of!(Routines, many) == 8);
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, many: usize::MAX, tries: false };
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, many: usize::MAX };
 
 /// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
 /// is that of every processor.
@@ -443,7 +443,7 @@ static WITH_32: [Routines; 2] = [table(copy32, usize::MAX), table(copy32, 4 * 10
 static WITH_64: [Routines; 2] = [table(copy64, usize::MAX), table(copy64, 16 * 1024)];
 
 const fn table(copy: Copy, many: usize) -> Routines {
-    Routines { copy, many, tries: true }
+    Routines { copy, many }
 }
 
 /// The best routines for this processor.
