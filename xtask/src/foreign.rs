@@ -42,6 +42,13 @@ pub(crate) fn toolchain() -> Result<Shell> {
     Ok(shell)
 }
 
+/// Has cargo's builds in `shell` lint the workspace's crates, with every warning an error.
+pub(crate) fn with_lints(shell: &Shell) {
+    shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
+    // How `cargo clippy` hands its arguments on; it cannot be used itself, for it insists on its own toolchain.
+    shell.set_var("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+}
+
 /// What there is to check on a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
@@ -59,9 +66,7 @@ pub(crate) enum Scope {
 pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
     let shell = toolchain()?;
     shell.set_var("CARGO_TARGET_DIR", build_dir().join(target));
-    shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
-    // How `cargo clippy` hands its arguments on; it cannot be used itself, for it insists on its own toolchain.
-    shell.set_var("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    with_lints(&shell);
     let cargo = cargo();
     let scope: &[&str] = match scope {
         Scope::Everything => &["--lib", "--tests", "--examples"],

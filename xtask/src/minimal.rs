@@ -7,6 +7,7 @@
 //! those of the library alone, and with the tests beside it they are nailed down, so that everything else has to do with
 //! them. What cannot is taken out, together with the test that needs it.
 
+use crate::ci::FEW_CASES;
 use crate::foreign::{self, CHECK_STD};
 use crate::workspace::{self, cargo, execute, root, target_dir};
 use anyhow::{Context, Result, ensure};
@@ -69,7 +70,9 @@ pub(crate) fn run() -> Result<()> {
     shell.write_file(&manifest, tested.to_string())?;
     execute(cmd!(shell, "{cargo} generate-lockfile"))?;
     execute(cmd!(shell, "{cargo} check --package folio --all-features --locked --examples --tests"))?;
-    execute(cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --test contract --test signals"))
+    let tests =
+        cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --test contract --test signals");
+    execute(tests.env(FEW_CASES.0, FEW_CASES.1))
 }
 
 /// Builds the library in `shell`'s folder for another system.

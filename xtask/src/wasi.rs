@@ -20,11 +20,11 @@ const FLAGS: &str = "-Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi \
 /// A panic ends the program there.
 const BUILD_STD: &str = "-Zbuild-std=std,panic_abort";
 
-/// Builds the tests and runs them in Wasmtime.
+/// Builds the tests, with lints, and runs them in Wasmtime.
 ///
 /// # Errors
 ///
-/// If what that takes cannot be installed, or a test fails.
+/// If what that takes cannot be installed, there is a complaint, or a test fails.
 pub(crate) fn run() -> Result<()> {
     packages::install(&PACKAGES)?;
     let shell = foreign::toolchain()?;
@@ -38,8 +38,10 @@ pub(crate) fn run() -> Result<()> {
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_RUNNER", format!("{} {}", python.display(), script.display()));
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_LINKER", "wasm-ld-22");
     shell.set_var("RUSTFLAGS", FLAGS);
+    foreign::with_lints(&shell);
     let cargo = crate::workspace::cargo();
-    let test = cmd!(shell, "{cargo} test --package folio {BUILD_STD} --target {TARGET} --lib --test heap");
+    let test =
+        cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {TARGET} --lib --test heap");
     let outcome = tee(test)?;
     let counts = Counts::of(&outcome.stdout);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
