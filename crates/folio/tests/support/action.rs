@@ -45,12 +45,12 @@ fn note_call() {
 /// Not the address of something on the stack: AddressSanitizer puts that elsewhere, to see whether it is used too long.
 fn stack_pointer() -> usize {
     let here: usize;
-    // SAFETY: moves one register to another.
+    // SAFETY: moves the stack pointer to a register that the compiler chooses, and touches nothing else.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         std::arch::asm!("mov {}, rsp", out(reg) here, options(nomem, nostack, preserves_flags));
     }
-    // SAFETY: as above.
+    // SAFETY: moves the stack pointer to a register that the compiler chooses, and touches nothing else.
     #[cfg(target_arch = "aarch64")]
     unsafe {
         std::arch::asm!("mov {}, sp", out(reg) here, options(nomem, nostack, preserves_flags));
