@@ -32,6 +32,9 @@ const SYMBOLIZER: &str = "/usr/bin/llvm-symbolizer-22";
 const FEW_CASES: [(&str, &str); 3] =
     [("PROPTEST_CASES", "32"), ("FOLIO_TEST_ONE_IN", "20"), ("FOLIO_TORTURE_SECONDS", "10")];
 
+/// What a thread needs beside the smallest stack: AddressSanitizer's heap notes who allocates, with all callers, and does so there.
+const MORE_STACK: (&str, &str) = ("FOLIO_TEST_MORE_STACK", "16384");
+
 /// The file with the deliberate defects.
 const FILE: &str = "tests/deliberate.rs";
 
@@ -67,7 +70,9 @@ impl Sanitizer {
         let own = match self {
             // Of children that are forked beside threads, tests use what is allowed there.
             Sanitizer::Thread => ":die_after_fork=0",
-            Sanitizer::Address => "",
+            // Those who look for leaks stop the process, which a tracer does already in some tests, and take what a forked child has from
+            // its parent's other threads for leaks. They say nothing about accesses.
+            Sanitizer::Address => ":detect_leaks=0",
         };
         format!("external_symbolizer_path={SYMBOLIZER}:{signals}{own}")
     }
@@ -149,6 +154,9 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
     // Instrumented programs are slow, and a race is found by threads that meet, not by many cases.
     for (name, value) in FEW_CASES {
         shell.set_var(name, value);
+    }
+    if sanitizer == Sanitizer::Address {
+        shell.set_var(MORE_STACK.0, MORE_STACK.1);
     }
     Ok(shell)
 }

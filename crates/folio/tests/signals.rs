@@ -370,7 +370,7 @@ fn a_signal_with_the_default_action_that_the_kernel_raises_ends_the_process() {
 
 fn write_to_null() {
     let null: *mut u8 = hint::black_box(ptr::without_provenance_mut(8));
-    // SAFETY: it ends the which is the point.
+    // SAFETY: that it ends the process is the point.
     unsafe { null.write_volatile(1) };
 }
 

@@ -360,5 +360,10 @@ fn smallest_stack() -> usize {
     let asked = usize::try_from(unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) }).unwrap_or(0);
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     let asked = 0;
-    asked.max(libc::PTHREAD_STACK_MIN)
+    asked.max(libc::PTHREAD_STACK_MIN) + more_stack()
+}
+
+/// What a program needs on its stack that is watched at run time: `FOLIO_TEST_MORE_STACK` says it in bytes.
+fn more_stack() -> usize {
+    std::env::var("FOLIO_TEST_MORE_STACK").map_or(0, |text| text.parse().expect("a number of bytes"))
 }

@@ -39,8 +39,28 @@ fn note_call() {
         // SAFETY: filled in by the call above.
         blocked.store(unsafe { libc::sigismember(mask.as_ptr(), signal) } == 1, SeqCst);
     }
-    let here = 0_u8;
-    STACK.store((&raw const here).addr(), SeqCst);
+    STACK.store(stack_pointer(), SeqCst);
+}
+
+/// Not the address of something on the stack: AddressSanitizer puts that elsewhere, to see whether it is used too long.
+fn stack_pointer() -> usize {
+    let here: usize;
+    // SAFETY: moves the stack pointer to a register that the compiler chooses, and touches nothing else.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: moves the stack pointer to a register that the compiler chooses, and touches nothing else.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("mov {}, sp", out(reg) here, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let local = 0_u8;
+        here = (&raw const local).addr();
+    }
+    here
 }
 
 /// A handler with three arguments that repairs the page.
