@@ -102,7 +102,7 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
     let suite = Suite { shell: &shell, target: triple, parts: &[] };
-    if let Err(error) = suite.build() {
+    if let Err(error) = suite.build().and_then(|()| how.prepare.before_tests(&shell)) {
         return vec![Row::untested(triple, Err(error))];
     }
     let row = |way: &Way| {
@@ -132,6 +132,8 @@ fn build_apart(shell: &Shell, triple: &str) {
     shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(triple));
     // Nobody looks at these programs with a debugger, and much of the time goes into what one would need.
     shell.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
+    // Nor builds them a second time after a change of one.
+    shell.set_var("CARGO_INCREMENTAL", "0");
 }
 
 fn run_one_way(suite: &Suite<'_>, way: &Way, folder: &Path) -> Result<Tests> {
