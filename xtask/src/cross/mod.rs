@@ -1,11 +1,12 @@
 //! `cargo xtask cross`: the library's tests on other platforms.
 
+mod host;
 mod parallel;
 mod prepare;
 mod rows;
 mod table;
 
-use crate::suite::{Suite, host_tests};
+use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
 use crate::{foreign, packages, skips};
 use anyhow::{Context, Result, ensure};
@@ -56,7 +57,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let folder = target_dir().join("cross").join("results");
     fs::create_dir_all(&folder)?;
     if targets.iter().any(|target| matches!(target.level, Level::Run(_))) {
-        rows::write_names(&folder, &host_tests()?)?;
+        rows::write_names(&folder, &host::tests()?)?;
     }
     let rows = match targets[..] {
         [target] => do_target(target, &folder),
