@@ -44,9 +44,30 @@ pub(crate) fn toolchain() -> Result<Shell> {
 
 /// Has cargo's builds in `shell` lint the workspace's crates, with every warning an error.
 pub(crate) fn with_lints(shell: &Shell) {
+    wrapped(shell, &["-Dwarnings"]);
+}
+
+/// The lint driver as the workspace's compiler. `cargo clippy` hands its arguments on in this way too; it cannot be used itself, for it
+/// insists on its own toolchain.
+fn wrapped(shell: &Shell, arguments: &[&str]) {
     shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
-    // How `cargo clippy` hands its arguments on; it cannot be used itself, for it insists on its own toolchain.
-    shell.set_var("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    let arguments: String = arguments.iter().map(|argument| format!("{argument}__CLIPPY_HACKERY__")).collect();
+    shell.set_var("CLIPPY_ARGS", arguments);
+}
+
+/// A shell in which cargo checks the workspace's crates for `target`, with lints.
+///
+/// # Errors
+///
+/// If the compiler is not there and cannot be installed.
+pub(crate) fn checker(target: &str) -> Result<Shell> {
+    let shell = toolchain()?;
+    shell.set_var("CARGO_TARGET_DIR", build_dir().join(target));
+    // Cargo would build the standard library to the end, as if for programs. What is checked is compiled for the processor that it
+    // says, for what that can do decides what there is to check.
+    shell.set_var("RUSTFLAGS", "-Zcodegen-backend=dummy");
+    wrapped(&shell, &["-Dwarnings", "-Zcodegen-backend=llvm"]);
+    Ok(shell)
 }
 
 /// What there is to check on a target.
@@ -64,9 +85,7 @@ pub(crate) enum Scope {
 ///
 /// If there is a complaint, or the compiler is not there and cannot be installed.
 pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
-    let shell = toolchain()?;
-    shell.set_var("CARGO_TARGET_DIR", build_dir().join(target));
-    with_lints(&shell);
+    let shell = checker(target)?;
     let cargo = cargo();
     let scope: &[&str] = match scope {
         Scope::Everything => &["--lib", "--tests", "--examples"],

@@ -77,10 +77,9 @@ pub(crate) fn run() -> Result<()> {
 
 /// Builds the library in `shell`'s folder for another system.
 fn check_foreign(shell: &Shell, target: &str) -> Result<()> {
-    let foreign = foreign::toolchain()?;
-    foreign.change_dir(shell.current_dir());
     // The standard library is there already, if the whole library was looked at.
-    foreign.set_var("CARGO_TARGET_DIR", foreign::build_dir().join(target));
+    let foreign = foreign::checker(target)?;
+    foreign.change_dir(shell.current_dir());
     let cargo = cargo();
     execute(cmd!(foreign, "{cargo} check --package folio --lib --locked --all-features {CHECK_STD} --target {target}"))
 }

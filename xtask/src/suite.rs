@@ -2,12 +2,10 @@
 
 use crate::foreign::BUILD_STD;
 use crate::skips;
-use crate::workspace::{Outcome, cargo, execute, root, shell, tee};
+use crate::workspace::{Outcome, cargo, execute, tee};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs;
 use xshell::{Cmd, Shell, cmd};
 
 /// A way to build and run the library's tests.
@@ -68,45 +66,6 @@ impl Suite<'_> {
     }
 }
 
-/// The names of the tests that the library has on the machine where this runs, with the compiler in everyday use, but for
-/// those about Linux alone.
-///
-/// # Errors
-///
-/// If the programs cannot be built.
-pub(crate) fn host_tests() -> Result<BTreeSet<String>> {
-    let shell = shell()?;
-    let cargo = cargo();
-    let list = |parts: &[String]| -> Result<BTreeSet<String>> {
-        let command = cmd!(shell, "{cargo} test --quiet --package folio --all-features").args(parts);
-        Ok(listed(&command.args(["--", "--list"]).quiet().read()?))
-    };
-    let about_linux: Vec<String> = files_about_linux()?.into_iter().flat_map(|name| ["--test".into(), name]).collect();
-    ensure!(!about_linux.is_empty(), "no test file says that it is about Linux alone");
-    let about_linux = list(&about_linux)?;
-    let of_all = |name: &String| !about_linux.contains(name) && !name.split("::").any(|module| module == "linux");
-    Ok(list(&[])?.into_iter().filter(of_all).collect())
-}
-
-/// The names of the test files that say at their beginning that there is nothing for them to do on other systems.
-fn files_about_linux() -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(root().join("crates/folio/tests"))? {
-        let path = entry?.path();
-        let Some(name) = path.file_stem().and_then(OsStr::to_str).filter(|_| path.is_file()) else { continue };
-        if is_about_linux(&fs::read_to_string(&path)?) {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
-}
-
-fn is_about_linux(text: &str) -> bool {
-    let condition = text.lines().find_map(|line| line.strip_prefix("#![cfg("));
-    condition
-        .is_some_and(|condition| condition.contains("target_os = \"linux\"") && !condition.contains("any(target_os"))
-}
-
 /// What came of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Ran {
@@ -165,7 +124,7 @@ fn begun_and_ended(output: &str) -> (usize, usize) {
 }
 
 /// The names in the output of a test run with `--list`.
-fn listed(output: &str) -> BTreeSet<String> {
+pub(crate) fn listed(output: &str) -> BTreeSet<String> {
     output.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
@@ -188,7 +147,7 @@ fn gave_up(output: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, begun_and_ended, gave_up, is_about_linux, listed, passed};
+    use super::{Counts, begun_and_ended, gave_up, listed, passed};
 
     #[test]
     fn result_lines_are_summed() {
@@ -212,14 +171,6 @@ mod tests {
         let half = "\nrunning 2 tests\ntest a ... ok\n";
         assert_eq!(begun_and_ended(&format!("{whole}{half}{whole}")), (3, 2));
         assert_eq!(begun_and_ended(&format!("{whole}running late\n")), (1, 1));
-    }
-
-    #[test]
-    fn files_about_linux_alone_say_so_at_their_beginning() {
-        assert!(is_about_linux("//! A.\n#![cfg(target_os = \"linux\")]\nuse b;\n"));
-        assert!(is_about_linux("#![cfg(all(target_os = \"linux\", target_arch = \"x86_64\"))]\n"));
-        assert!(!is_about_linux("#![cfg(unix)]\n#[cfg(target_os = \"linux\")]\nfn f() {}\n"));
-        assert!(!is_about_linux("#![cfg(any(target_os = \"linux\", target_os = \"android\"))]\n"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `cargo xtask cross`: the library's tests on other platforms.
 
+mod host;
 mod parallel;
 mod prepare;
 mod rows;
 mod table;
 
-use crate::suite::{Suite, host_tests};
+use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
 use crate::{foreign, packages, skips};
 use anyhow::{Context, Result, ensure};
@@ -56,7 +57,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let folder = target_dir().join("cross").join("results");
     fs::create_dir_all(&folder)?;
     if targets.iter().any(|target| matches!(target.level, Level::Run(_))) {
-        rows::write_names(&folder, &host_tests()?)?;
+        rows::write_names(&folder, &host::tests()?)?;
     }
     let rows = match targets[..] {
         [target] => do_target(target, &folder),
@@ -102,7 +103,7 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
     let suite = Suite { shell: &shell, target: triple, parts: &[] };
-    if let Err(error) = suite.build() {
+    if let Err(error) = suite.build().and_then(|()| how.prepare.before_tests(&shell)) {
         return vec![Row::untested(triple, Err(error))];
     }
     let row = |way: &Way| {
@@ -132,6 +133,8 @@ fn build_apart(shell: &Shell, triple: &str) {
     shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(triple));
     // Nobody looks at these programs with a debugger, and much of the time goes into what one would need.
     shell.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
+    // Nor builds them a second time after a change of one.
+    shell.set_var("CARGO_INCREMENTAL", "0");
 }
 
 fn run_one_way(suite: &Suite<'_>, way: &Way, folder: &Path) -> Result<Tests> {

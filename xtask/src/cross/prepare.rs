@@ -20,6 +20,18 @@ impl Prepare {
             Prepare::Wine => wine(shell),
         }
     }
+
+    /// Starts what has to be there while the tests run. Not before they are built: it does not wait that long.
+    ///
+    /// # Errors
+    ///
+    /// If a program that this takes cannot be started.
+    pub(super) fn before_tests(self, shell: &Shell) -> Result<()> {
+        match self {
+            Prepare::Nothing | Prepare::Musl => Ok(()),
+            Prepare::Wine => wine_server(shell),
+        }
+    }
 }
 
 /// A new or an old folder for the preparations named `name`.
@@ -57,13 +69,17 @@ fn wine(shell: &Shell) -> Result<()> {
     shell.set_var("WINEDLLOVERRIDES", "winedbg.exe=d");
     // Wine shows the root of the file system as its drive Z.
     shell.set_var("WINEPATH", format!("Z:{}", folder.display().to_string().replace('/', "\\")));
-    // The process behind all programs of a prefix. By itself it ends with the last of them, and a program that starts at that
-    // moment finds its connection reset; so it stays some minutes. Ends with 2 if one is there already.
-    cmd!(shell, "wineserver --persistent=300").ignore_status().run()?;
     if fresh {
         execute(cmd!(shell, "wine wineboot --init"))?;
     }
     Ok(())
+}
+
+/// Starts the process behind all programs of a prefix. By itself it ends with the last of them, and a program that starts at that
+/// moment finds its connection reset and ends with 1; so it stays, for some minutes after the last.
+fn wine_server(shell: &Shell) -> Result<()> {
+    // Ends with 2 if one is there already.
+    Ok(cmd!(shell, "wineserver --persistent=300").ignore_status().run()?)
 }
 
 /// Puts `cargo-zigbuild` at the front of the shell's `PATH`: a linker, with libraries, for Apple systems and the BSDs.
