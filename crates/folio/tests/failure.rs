@@ -7,6 +7,8 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "support/respawn.rs"]
 mod respawn;
 #[cfg(target_os = "linux")]
@@ -36,7 +38,7 @@ fn cuts() -> [usize; 7] {
 
 /// Where the first page begins that a file of this length does not reach.
 fn first_lost(len: usize) -> usize {
-    len.next_multiple_of(page_size())
+    len.next_multiple_of(machine::page_size())
 }
 
 #[track_caller]
@@ -319,7 +321,10 @@ fn ten_thousand_failures_leave_nothing_behind() {
         MmapOptions::new().keep_file().map_view(&read_only, Protection::ReadWrite).unwrap_err();
         MmapOptions::new().keep_file().len(1 << 30).map_view(&read_only, Protection::Read).unwrap_err();
         MmapOptions::new().keep_file().offset(u64::MAX).map_view(&read_only, Protection::Read).unwrap_err();
-        MmapOptions::new().keep_file().map_view(&proc, Protection::Read).unwrap_err();
+        // An emulator of longer pages than the machine's refuses every empty file in the same way, so this one is taken for one.
+        if machine::page_size() == page_size() {
+            MmapOptions::new().keep_file().map_view(&proc, Protection::Read).unwrap_err();
+        }
         MmapOptions::new().map_if_safe(&read_only).unwrap_err();
         MmapOptions::new().allocate().map_view(&read_only, Protection::Read).unwrap_err();
         MmapViewSync::open_path(dir.path(), Protection::Read).unwrap_err();

@@ -25,7 +25,11 @@ pub(crate) struct Region {
 
 /// All mappings of this process, by address.
 pub(crate) fn all() -> Vec<Region> {
-    let text = fs::read_to_string("/proc/self/maps").unwrap();
+    parsed("/proc/self/maps")
+}
+
+fn parsed(path: &str) -> Vec<Region> {
+    let text = fs::read_to_string(path).unwrap();
     let line = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;
@@ -38,9 +42,10 @@ pub(crate) fn all() -> Vec<Region> {
     text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a line of maps: {text}"))).collect()
 }
 
-/// The mapping that holds an address.
+/// The mapping that holds an address. By the other name of the same lines, of which an emulator makes none up: QEMU 7.2 leaves
+/// memory out of its own that the kernel has joined with memory behind a library.
 pub(crate) fn at(address: *const u8) -> Option<Region> {
-    all().into_iter().find(|region| region.range.contains(&address.addr()))
+    parsed("/proc/thread-self/maps").into_iter().find(|region| region.range.contains(&address.addr()))
 }
 
 /// The mappings of a file.
