@@ -114,7 +114,14 @@ impl Canaries {
     /// Canaries next to what is mapped already, if nothing else is there.
     fn beside(start: *mut u8, len: usize) -> Option<Canaries> {
         let page = page_size();
-        let place = |at| Some(map(at, page, libc::MAP_FIXED_NOREPLACE)).filter(|address| !address.is_null());
+        // A system that does not know the flag takes the address for a hint, and maps elsewhere if something is there.
+        let place = |at: *mut u8| {
+            let address = map(at, page, libc::MAP_FIXED_NOREPLACE);
+            if !address.is_null() && address != at {
+                unmap(address, page);
+            }
+            (address == at).then_some(address)
+        };
         let before = place(start.wrapping_sub(page))?;
         let Some(behind) = place(start.wrapping_add(len)) else {
             unmap(before, page);
