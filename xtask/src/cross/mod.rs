@@ -13,6 +13,7 @@ use rows::{Row, Tests};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use table::{Level, Run, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
@@ -104,16 +105,21 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
     };
     let suite = Suite { shell: &shell, target: triple, parts: how.parts };
     choose(&suite, &how.ways[0]);
+    let start = Instant::now();
     let everything = match suite.build().and_then(|()| suite.list()) {
         Ok(names) => names,
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
+    println!("=== {triple} was built in {:.0} seconds", start.elapsed().as_secs_f64());
     let row = |way: &Way| {
+        let start = Instant::now();
         let page = way.tags.iter().find_map(|tag| tag.strip_prefix("pages-"));
         let name = page
             .filter(|_| how.ways.len() > 1)
             .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
-        Row::tested(&name, run_one_way(&suite, way, &everything, folder))
+        let row = Row::tested(&name, run_one_way(&suite, way, &everything, folder));
+        println!("=== {name} ran for {:.0} seconds", start.elapsed().as_secs_f64());
+        row
     };
     how.ways.iter().map(row).collect()
 }
