@@ -59,11 +59,10 @@ pub(crate) fn child() {
             match cells[..] {
                 [cell] => report(&cell.to_string(), in_fork(|| run_cell(&cell, &directory))),
                 // Each reports itself. Those that the process does not come to are missed.
-                _ => eprintln!(
-                    "matrix: {} cells in one process: {:?}",
-                    cells.len(),
-                    in_fork(|| cells.iter().try_for_each(|cell| run_and_report(cell, &directory)))
-                ),
+                _ => match in_fork(|| cells.iter().try_for_each(|cell| run_and_report(cell, &directory))) {
+                    Ok(status) if status.success() => {}
+                    end => eprintln!("matrix: the process of {} cells ended: {end:?}", cells.len()),
+                },
             }
         }
     } else {

@@ -42,10 +42,11 @@ fn parsed(path: &str) -> Vec<Region> {
     text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a line of maps: {text}"))).collect()
 }
 
-/// The mapping that holds an address. By the other name of the same lines, of which an emulator makes none up: QEMU 7.2 leaves
-/// memory out of its own that the kernel has joined with memory behind a library.
+/// The mapping that holds an address. If there is none, the other name of the same lines is asked, for which an emulator makes none
+/// up: QEMU 7.2 leaves memory out of its own that the kernel has joined with memory behind a library.
 pub(crate) fn at(address: *const u8) -> Option<Region> {
-    parsed("/proc/thread-self/maps").into_iter().find(|region| region.range.contains(&address.addr()))
+    let holds = |region: &Region| region.range.contains(&address.addr());
+    all().into_iter().find(holds).or_else(|| parsed("/proc/thread-self/maps").into_iter().find(holds))
 }
 
 /// The mappings of a file.
