@@ -12,6 +12,10 @@ use std::path::PathBuf;
 use std::thread;
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+#[path = "support/machine.rs"]
+mod machine;
+
 /// The byte that stands at `index` of the test's data. The period is prime, so that a shift by any page size shows.
 fn byte(index: usize) -> u8 {
     u8::try_from(index % 251).unwrap()
@@ -727,6 +731,11 @@ mod constructors {
         for (path, kind) in kinds {
             // Not every kernel has them all.
             if let Ok(handle) = fs::File::open(path) {
+                let metadata = handle.metadata().unwrap();
+                if machine::page_size() < page_size() && !metadata.is_dir() && metadata.len() == 0 {
+                    // An emulator of longer pages than the machine's refuses it as it does an empty file.
+                    continue;
+                }
                 let error = MmapViewSync::open(&handle, Protection::Read).unwrap_err();
                 assert_eq!(error.kind(), kind, "{path}: {error}");
             }
