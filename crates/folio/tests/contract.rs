@@ -12,10 +12,6 @@ use std::path::PathBuf;
 use std::thread;
 use tempfile::TempDir;
 
-#[cfg(target_os = "linux")]
-#[path = "support/machine.rs"]
-mod machine;
-
 /// The byte that stands at `index` of the test's data. The period is prime, so that a shift by any page size shows.
 fn byte(index: usize) -> u8 {
     u8::try_from(index % 251).unwrap()
@@ -714,32 +710,6 @@ mod constructors {
         assert_eq!(read(&tail)[..4], *b"mine");
         tail.flush().unwrap();
         assert_eq!(fs::read(&path).unwrap(), data(0..100));
-    }
-
-    /// `/dev/zero` was an empty map in `memmap2`, and files of `/proc` say that they are empty too. What cannot be mapped is
-    /// refused, and called the same whether the check or the system found out.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn open_refuses_what_is_no_ordinary_file() {
-        let kinds = [
-            ("/proc", ErrorKind::IsADirectory),
-            ("/dev/null", ErrorKind::InvalidInput),
-            ("/dev/zero", ErrorKind::InvalidInput),
-            ("/proc/self/status", ErrorKind::InvalidInput),
-            ("/sys/kernel/mm/transparent_hugepage/enabled", ErrorKind::InvalidInput),
-        ];
-        for (path, kind) in kinds {
-            // Not every kernel has them all.
-            if let Ok(handle) = fs::File::open(path) {
-                let metadata = handle.metadata().unwrap();
-                if machine::page_size() < page_size() && !metadata.is_dir() && metadata.len() == 0 {
-                    // An emulator of longer pages than the machine's refuses it as it does an empty file.
-                    continue;
-                }
-                let error = MmapViewSync::open(&handle, Protection::Read).unwrap_err();
-                assert_eq!(error.kind(), kind, "{path}: {error}");
-            }
-        }
     }
 
     /// By path: neither created nor cut, and the error of opening is reported as it is.

@@ -431,3 +431,29 @@ fn a_copy_on_write_map_is_no_snapshot() {
     file.read_to_end(&mut seen).unwrap();
     assert!(seen == vec![3; 3 * page], "what was written to the copy is not in the file");
 }
+
+/// `/dev/zero` was an empty map in `memmap2`, and files of `/proc` say that they are empty too. What cannot be mapped is
+/// refused, and called the same whether the check or the system found out.
+#[cfg(target_os = "linux")]
+#[test]
+fn open_refuses_what_is_no_ordinary_file() {
+    let kinds = [
+        ("/proc", ErrorKind::IsADirectory),
+        ("/dev/null", ErrorKind::InvalidInput),
+        ("/dev/zero", ErrorKind::InvalidInput),
+        ("/proc/self/status", ErrorKind::InvalidInput),
+        ("/sys/kernel/mm/transparent_hugepage/enabled", ErrorKind::InvalidInput),
+    ];
+    for (path, kind) in kinds {
+        // Not every kernel has them all.
+        if let Ok(handle) = File::open(path) {
+            let metadata = handle.metadata().unwrap();
+            if machine::page_size() < page_size() && !metadata.is_dir() && metadata.len() == 0 {
+                // An emulator of longer pages than the machine's refuses it as it does an empty file.
+                continue;
+            }
+            let error = MmapViewSync::open(&handle, Protection::Read).unwrap_err();
+            assert_eq!(error.kind(), kind, "{path}: {error}");
+        }
+    }
+}
