@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use xshell::{Cmd, Shell, cmd};
 
 /// A way to build and run the library's tests.
+#[derive(Clone, Copy)]
 pub(crate) struct Suite<'a> {
     /// Where cargo is told, by variables, how to compile, link and run.
     pub(crate) shell: &'a Shell,
@@ -24,11 +25,9 @@ impl Suite<'_> {
     ///
     /// If they cannot be built.
     pub(crate) fn build(&self) -> Result<()> {
-        if !self.parts.is_empty() {
-            // Tests run the examples, which cargo builds by itself only for the whole suite.
-            execute(self.cargo("build", &["--examples"]))?;
-        }
-        execute(self.cargo_test(&["--no-run"]))
+        // All of it, whatever part is run: cargo builds the examples, which tests start, for the whole suite only. By themselves
+        // they would take all that the tests depend on once more.
+        execute(self.cargo("test", &[]).arg("--no-run"))
     }
 
     /// The names of all tests.

@@ -712,27 +712,6 @@ mod constructors {
         assert_eq!(fs::read(&path).unwrap(), data(0..100));
     }
 
-    /// `/dev/zero` was an empty map in `memmap2`, and files of `/proc` say that they are empty too. What cannot be mapped is
-    /// refused, and called the same whether the check or the system found out.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn open_refuses_what_is_no_ordinary_file() {
-        let kinds = [
-            ("/proc", ErrorKind::IsADirectory),
-            ("/dev/null", ErrorKind::InvalidInput),
-            ("/dev/zero", ErrorKind::InvalidInput),
-            ("/proc/self/status", ErrorKind::InvalidInput),
-            ("/sys/kernel/mm/transparent_hugepage/enabled", ErrorKind::InvalidInput),
-        ];
-        for (path, kind) in kinds {
-            // Not every kernel has them all.
-            if let Ok(handle) = fs::File::open(path) {
-                let error = MmapViewSync::open(&handle, Protection::Read).unwrap_err();
-                assert_eq!(error.kind(), kind, "{path}: {error}");
-            }
-        }
-    }
-
     /// By path: neither created nor cut, and the error of opening is reported as it is.
     #[test]
     fn open_path_opens_what_is_there() {

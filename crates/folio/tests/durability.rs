@@ -15,6 +15,8 @@ use std::time::Duration;
 mod disk;
 #[path = "support/fill.rs"]
 mod fill;
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "support/mounts.rs"]
 mod mounts;
 #[path = "support/seccomp.rs"]
@@ -84,9 +86,11 @@ impl OnDisk {
         Some(OnDisk { file, path, _dir: dir, _disk: disk })
     }
 
-    /// The percentage of pages in this part that wait to be written.
-    fn dirty_percent(&self, offset: usize, len: usize) -> usize {
-        100 * dirty(&self.file, offset, len).unwrap() / (len / page_size())
+    /// How many of 100 pages in memory of this part wait to be written. Under an emulator the kernel's pages may be smaller than
+    /// the program's.
+    fn dirty_percent(&self, offset: usize, len: usize) -> u64 {
+        let [cached, dirty, ..] = counts(&self.file, offset, len).unwrap();
+        100 * dirty / cached.max(1)
     }
 }
 
@@ -167,11 +171,11 @@ fn flush_async_of_pages_that_are_being_written_starts_soon() {
         view.flush_async().unwrap();
         // The last part is written last. It is stored to, and flushed, while that goes on, if the disk is not too fast.
         view.write_all_at(&[round + 100; PART], LEN - PART).unwrap();
-        let [_, _, writing, ..] = counts(&disk.file, LEN - PART, PART).unwrap();
+        let [cached, _, writing, ..] = counts(&disk.file, LEN - PART, PART).unwrap();
         view.flush_async_range(LEN - PART, PART).unwrap();
         let started = starts_soon(&disk, LEN - PART, PART);
         assert!(started, "{} % of the pages are dirty still", disk.dirty_percent(LEN - PART, PART));
-        if writing == (PART / page_size()) as u64 {
+        if writing == cached {
             return;
         }
     }
@@ -240,22 +244,23 @@ impl FailingDisk {
         let image = memory.path().join("image");
         // Without a journal: its failure would take the whole file system along. In blocks of one page, because a loop
         // device calls it a success when it gets rid of the first part of what it has to write.
-        let block = page_size().to_string();
-        let mut disk = Disk::at(image.clone(), 32 << 20, &["-O", "^has_journal", "-b", &block], "loop")?;
+        let block = machine::page_size();
+        let make = ["-O", "^has_journal", "-b", &block.to_string()];
+        let mut disk = Disk::at(image.clone(), 32 << 20, &make, "loop")?;
         let path = disk.path().join("file");
         fs::write(&path, vec![MARK; len]).unwrap();
         File::open(path).unwrap().sync_all().unwrap();
         disk.remount();
         // The memory behind the file's bytes is given back: whoever writes them needs it anew. In pieces as long as
         // possible, because the kernel keeps what is less than one of its own pieces.
-        let bytes = fs::read(&image).unwrap();
+        let (bytes, marked) = (fs::read(&image).unwrap(), vec![MARK; block]);
         let image = OpenOptions::new().write(true).open(image).unwrap();
-        let mut start = 0_usize;
-        for run in bytes.chunk_by(|one, next| (*one == MARK) == (*next == MARK)) {
-            let pages = start.next_multiple_of(page_size())..(start + run.len()) / page_size() * page_size();
-            if run[0] == MARK && !pages.is_empty() {
+        let of_the_file: Vec<bool> = bytes.chunks(block).map(|bytes| bytes == marked).collect();
+        let mut start = 0;
+        for run in of_the_file.chunk_by(|one, next| one == next) {
+            if run[0] {
                 let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-                let (from, len) = (pages.start.try_into().unwrap(), pages.len().try_into().unwrap());
+                let (from, len) = ((start * block).try_into().unwrap(), (run.len() * block).try_into().unwrap());
                 // SAFETY: the descriptor is open; the call takes no pointer.
                 assert_eq!(unsafe { libc::fallocate(image.as_raw_fd(), mode, from, len) }, 0);
             }

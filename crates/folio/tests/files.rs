@@ -6,6 +6,13 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "support/machine.rs"]
+mod machine;
+
+/// Lengths of files to look at the rights to. An emulator of longer pages than the machine's refuses an empty file whatever they are.
+fn lengths() -> &'static [usize] {
+    if machine::page_size() < page_size() { &[100] } else { &[0, 100] }
+}
 
 /// A temporary file with these bytes.
 fn file_of(bytes: &[u8]) -> File {
@@ -329,7 +336,7 @@ fn bytes_after_the_end_of_the_file_never_show() {
 fn a_file_open_for_reading_is_not_mapped_for_writing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    for len in [0, 100] {
+    for &len in lengths() {
         fs::write(&path, pattern(len)).unwrap();
         let file = File::open(&path).unwrap();
         for (kind, outcome) in kinds::writing(&MmapOptions::new(), &file) {
@@ -346,7 +353,7 @@ fn a_file_open_for_reading_is_not_mapped_for_writing() {
 fn a_file_open_for_writing_only_is_not_mapped_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    for len in [0, 100] {
+    for &len in lengths() {
         fs::write(&path, pattern(len)).unwrap();
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         for (kind, outcome) in kinds::outcomes(&MmapOptions::new(), &file) {
@@ -423,4 +430,30 @@ fn a_copy_on_write_map_is_no_snapshot() {
     file.rewind().unwrap();
     file.read_to_end(&mut seen).unwrap();
     assert!(seen == vec![3; 3 * page], "what was written to the copy is not in the file");
+}
+
+/// `/dev/zero` was an empty map in `memmap2`, and files of `/proc` say that they are empty too. What cannot be mapped is
+/// refused, and called the same whether the check or the system found out.
+#[cfg(target_os = "linux")]
+#[test]
+fn open_refuses_what_is_no_ordinary_file() {
+    let kinds = [
+        ("/proc", ErrorKind::IsADirectory),
+        ("/dev/null", ErrorKind::InvalidInput),
+        ("/dev/zero", ErrorKind::InvalidInput),
+        ("/proc/self/status", ErrorKind::InvalidInput),
+        ("/sys/kernel/mm/transparent_hugepage/enabled", ErrorKind::InvalidInput),
+    ];
+    for (path, kind) in kinds {
+        // Not every kernel has them all.
+        if let Ok(handle) = File::open(path) {
+            let metadata = handle.metadata().unwrap();
+            if machine::page_size() < page_size() && !metadata.is_dir() && metadata.len() == 0 {
+                // An emulator of longer pages than the machine's refuses it as it does an empty file.
+                continue;
+            }
+            let error = MmapViewSync::open(&handle, Protection::Read).unwrap_err();
+            assert_eq!(error.kind(), kind, "{path}: {error}");
+        }
+    }
 }

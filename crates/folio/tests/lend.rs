@@ -287,7 +287,8 @@ fn closures_on_many_threads_are_right_or_an_error() {
     let file = file(8);
     let view = MmapViewSync::open(&file, Protection::Read).unwrap();
     let start = Barrier::new(4);
-    let rounds = tries::tries(2000);
+    // As many bytes, whatever the page size.
+    let rounds = tries::tries(2000 * 4096 / page);
     let ended: usize = thread::scope(|threads| {
         let workers: Vec<_> = (0..4)
             .map(|n| {

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 #[path = "support/flags.rs"]
 mod flags;
+#[path = "support/machine.rs"]
+mod machine;
 #[path = "support/maps.rs"]
 #[allow(dead_code, reason = "only a part of it is used here")]
 mod maps;
@@ -45,9 +47,9 @@ fn add_seals(fd: impl AsFd, seals: c_int) {
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
-/// How many pages the memory behind this file takes up.
+/// How many pages of the machine the memory behind this file takes up.
 fn pages_of(file: &File) -> usize {
-    usize::try_from(file.metadata().unwrap().blocks()).unwrap() * 512 / page_size()
+    usize::try_from(file.metadata().unwrap().blocks()).unwrap() * 512 / machine::page_size()
 }
 
 /// The error, and the view, which still is what it was: at its address, and its bytes go to the memory and come from it.
@@ -157,7 +159,7 @@ fn sealing_lets_the_file_go_and_leaves_one_mapping() {
         // SAFETY: nobody else has the memory to write it.
         unsafe { first.with_slice(|bytes| bytes.len()) }.unwrap();
         let before = (maps::all().len(), maps::descriptors());
-        for _ in 0..100 {
+        for _ in 0..tries::tries(100) {
             let (file, view) = sevens(3 * page_size());
             // SAFETY: nobody writes meanwhile. Lending takes address space, in which lost pages are set aside.
             unsafe { view.with_slice(|bytes| bytes.len()) }.unwrap();
@@ -166,7 +168,7 @@ fn sealing_lets_the_file_go_and_leaves_one_mapping() {
             assert_eq!((maps::all().len(), maps::descriptors()), (before.0 + 1, before.1));
             map.unmap().unwrap();
         }
-        for _ in 0..100 {
+        for _ in 0..tries::tries(100) {
             let (file, view) = sevens(3 * page_size());
             let other = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
             view.seal().unwrap_err();

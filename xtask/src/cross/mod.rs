@@ -11,8 +11,10 @@ use crate::workspace::{execute, target_dir};
 use crate::{foreign, packages, skips};
 use anyhow::{Context, Result, ensure};
 use rows::{Row, Tests};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use table::{Level, Run, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
@@ -102,16 +104,24 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
         Ok(shell) => shell,
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
-    let suite = Suite { shell: &shell, target: triple, parts: &[] };
-    if let Err(error) = suite.build().and_then(|()| how.prepare.before_tests(&shell)) {
-        return vec![Row::untested(triple, Err(error))];
-    }
+    let suite = Suite { shell: &shell, target: triple, parts: how.parts };
+    choose(&suite, &how.ways[0]);
+    let start = Instant::now();
+    let built = suite.build().and_then(|()| how.prepare.before_tests(&shell));
+    let everything = match built.and_then(|()| suite.list()) {
+        Ok(names) => names,
+        Err(error) => return vec![Row::untested(triple, Err(error))],
+    };
+    println!("=== {triple} was built in {:.0} seconds", start.elapsed().as_secs_f64());
     let row = |way: &Way| {
+        let start = Instant::now();
         let page = way.tags.iter().find_map(|tag| tag.strip_prefix("pages-"));
         let name = page
             .filter(|_| how.ways.len() > 1)
             .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
-        Row::tested(&name, run_one_way(&suite, way, folder))
+        let row = Row::tested(&name, run_one_way(&suite, way, &everything, folder));
+        println!("=== {name} ran for {:.0} seconds", start.elapsed().as_secs_f64());
+        row
     };
     how.ways.iter().map(row).collect()
 }
@@ -133,26 +143,35 @@ fn build_apart(shell: &Shell, triple: &str) {
     shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(triple));
     // Nobody looks at these programs with a debugger, and much of the time goes into what one would need.
     shell.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
-    // Nor builds them a second time after a change of one.
+    // Nor is much built twice, for which a compiler that keeps its parts takes longer the first time.
     shell.set_var("CARGO_INCREMENTAL", "0");
 }
 
-fn run_one_way(suite: &Suite<'_>, way: &Way, folder: &Path) -> Result<Tests> {
-    let shell = suite.shell;
+/// Lets cargo run the programs of `suite` this way from now on.
+fn choose(suite: &Suite<'_>, way: &Way) {
     if !way.runner.is_empty() {
-        shell.set_var(variable(suite.target, "RUNNER"), way.runner);
+        suite.shell.set_var(variable(suite.target, "RUNNER"), way.runner);
     }
     for (name, value) in way.variables {
-        shell.set_var(name, value);
+        suite.shell.set_var(name, value);
     }
+}
+
+/// Runs the tests of `suite`, whose names are `everything`, one way.
+fn run_one_way(suite: &Suite<'_>, way: &Way, everything: &BTreeSet<String>, folder: &Path) -> Result<Tests> {
+    choose(suite, way);
     let host = rows::read_names(folder)?;
-    let everything = suite.list()?;
     let tags: Vec<&str> = way.tags.iter().copied().chain([suite.target]).collect();
     let skips = skips::load()?;
-    let left_out = skips::names(&skips, &tags, &everything)?;
-    let suite = Suite { parts: way.parts, ..*suite };
-    let known = if way.parts.is_empty() { everything.clone() } else { suite.list()? };
-    let outcome = suite.run(&left_out, &everything)?;
+    let left_out = skips::names(&skips, &tags, everything)?;
+    let (suite, known) = if way.parts.is_empty() {
+        (*suite, everything.clone())
+    } else {
+        let suite = Suite { parts: way.parts, ..*suite };
+        let known = suite.list()?;
+        (suite, known)
+    };
+    let outcome = suite.run(&left_out, everything)?;
     let shared: Vec<&String> = host.intersection(&known).collect();
     host.difference(&known).for_each(|name| println!("not here: {name}"));
     Ok(Tests {

@@ -2,7 +2,7 @@
 //!
 //! The matrix is {cause} x {call} x {kind of mapping} x {thread} x {routines or kernel copies}. This program starts itself again for
 //! each cause, and that child forks for each cell, so that every cell has a process of its own, whose first checked access is
-//! the one that is tested, and that has to exit with 0. A cell that folio refuses by design is asserted to be refused, and
+//! the one that is tested, and that has to exit with 0. (Under emulators some cells share a process.) A cell that folio refuses by design is asserted to be refused, and
 //! listed with the reason; so is a cause that this machine cannot stage. None is silently absent.
 
 // No page of the heap is ever lost.

@@ -1,7 +1,8 @@
 //! The processes: this program once more for each cause, and a fork of that for each cell.
 
 use crate::cells::{Call, Cause, Cell, Kind, Place, Way};
-use crate::{runner, trial};
+use crate::{runner, stage, trial};
+use folio::fault;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -53,8 +54,16 @@ pub(crate) fn child() {
     let directory = PathBuf::from(words.next().unwrap());
     no_core_files();
     if what == "cells" {
-        for cell in Cell::of(cause) {
-            report(&cell.to_string(), in_fork(|| run_cell(&cell, &directory)));
+        warm_up(cause, &directory);
+        for cells in processes(cause) {
+            match cells[..] {
+                [cell] => report(&cell.to_string(), in_fork(|| run_cell(&cell, &directory))),
+                // Each reports itself. Those that the process does not come to are missed.
+                _ => match in_fork(|| cells.iter().try_for_each(|cell| run_and_report(cell, &directory))) {
+                    Ok(status) if status.success() => {}
+                    end => eprintln!("matrix: the process of {} cells ended: {end:?}", cells.len()),
+                },
+            }
         }
     } else {
         for &kind in Kind::ALL {
@@ -63,6 +72,34 @@ pub(crate) fn child() {
                 let end = in_fork(|| trial::touch_by_plain_slice(&cell, &directory));
                 report(&control_name(cause, kind, place), end);
             }
+        }
+    }
+}
+
+/// The cells of a cause, those together that share a process. Under an emulator some do, for it translates the program anew in each
+/// process, which takes most of the time: the three kinds of mapping, and where there is no handler, which the first access of
+/// a process would install, also the places.
+fn processes(cause: Cause) -> Vec<Vec<Cell>> {
+    let mut cells: Vec<Cell> = Cell::of(cause).collect();
+    if !runner::is_emulated() {
+        return cells.into_iter().map(|cell| vec![cell]).collect();
+    }
+    cells.sort_by_key(|cell| (cell.call as usize, cell.way as usize, cell.place as usize));
+    let no_handler = |cell: &Cell| cell.way == Way::KernelCopies || fault::ATOMIC_WIDTH == 1;
+    let together = |one: &Cell, next: &Cell| {
+        one.call == next.call && one.way == next.way && (one.place == next.place || no_handler(one))
+    };
+    cells.chunk_by(together).map(<[Cell]>::to_vec).collect()
+}
+
+/// Does what every cell does before its access, once in the process that all others are forks of: what an emulator has translated
+/// is inherited.
+fn warm_up(cause: Cause, directory: &Path) {
+    stage::patterned(0);
+    if runner::is_emulated() {
+        for &kind in Kind::ALL {
+            let cell = Cell { cause, call: Call::Load, kind, place: Place::Main, way: Way::Routines };
+            trial::prepare(&cell, directory).unwrap();
         }
     }
 }
@@ -82,6 +119,12 @@ fn run_cell(cell: &Cell, directory: &Path) -> Result<(), String> {
         return Err("this is not the main thread of its process".to_owned());
     }
     trial::run(cell, directory)
+}
+
+fn run_and_report(cell: &Cell, directory: &Path) -> Result<(), String> {
+    run_cell(cell, directory).map_err(|error| format!("{cell}: {error}"))?;
+    println!("end of {cell}: done");
+    Ok(())
 }
 
 fn report(name: &str, status: Result<ExitStatus, String>) {

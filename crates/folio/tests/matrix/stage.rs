@@ -7,6 +7,7 @@ use folio::{MmapOptions, MmapViewSync, Protection};
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tempfile::TempDir;
 
 /// What has to be set up once for all cells of a cause. Taken down on drop.
@@ -64,8 +65,10 @@ pub(crate) fn pattern(at: usize) -> u8 {
     u8::try_from(at % 251).unwrap() + 1
 }
 
-fn patterned(len: usize) -> Vec<u8> {
-    (0..len).map(pattern).collect()
+/// As much of that as any file has. Made once, and inherited by forks: an emulator takes long for it.
+pub(crate) fn patterned(len: usize) -> &'static [u8] {
+    static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| (0..4 * folio::page_size()).map(pattern).collect());
+    &BYTES[..len]
 }
 
 impl Scene {
@@ -91,10 +94,10 @@ impl Scene {
             Cause::HugePoolDry => scene.made_anew().set_len(len as u64).unwrap(),
             Cause::FullDisk => {
                 let file = scene.made_anew();
-                file.write_all_at(&patterned(page), 0).unwrap();
+                file.write_all_at(patterned(page), 0).unwrap();
                 file.set_len(len as u64).unwrap();
             }
-            _ => scene.made_anew().write_all_at(&patterned(len), 0).unwrap(),
+            _ => scene.made_anew().write_all_at(patterned(len), 0).unwrap(),
         }
         scene
     }
@@ -183,7 +186,7 @@ fn fill_disk(path: &Path) {
     let block = patterned(folio::page_size());
     let mut at = 0;
     loop {
-        match file.write_at(&block, at) {
+        match file.write_at(block, at) {
             Ok(count) => at += count as u64,
             Err(error) => {
                 assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);

@@ -46,6 +46,15 @@ pub(crate) fn run(cell: &Cell, directory: &Path) -> Verdict {
     ensure(cell.way == Way::Routines || !used_handler, "kernel copies have installed a handler")
 }
 
+/// What comes before the access of a cell, without it.
+pub(crate) fn prepare(cell: &Cell, directory: &Path) -> Verdict {
+    let scene = Scene::new(cell, directory);
+    let mut view = scene.map(&mut MmapOptions::new()).map_err(|error| error.to_string())?;
+    scene.prime(&mut view);
+    scene.lose();
+    Ok(())
+}
+
 /// The control: reads the lost byte through a plain slice. It does not return.
 pub(crate) fn touch_by_plain_slice(cell: &Cell, directory: &Path) -> Verdict {
     let scene = Scene::new(cell, directory);

@@ -25,7 +25,11 @@ pub(crate) struct Region {
 
 /// All mappings of this process, by address.
 pub(crate) fn all() -> Vec<Region> {
-    let text = fs::read_to_string("/proc/self/maps").unwrap();
+    parsed("/proc/self/maps")
+}
+
+fn parsed(path: &str) -> Vec<Region> {
+    let text = fs::read_to_string(path).unwrap();
     let line = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let (start, end) = fields.next()?.split_once('-')?;
@@ -38,9 +42,11 @@ pub(crate) fn all() -> Vec<Region> {
     text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a line of maps: {text}"))).collect()
 }
 
-/// The mapping that holds an address.
+/// The mapping that holds an address. If there is none, the other name of the same lines is asked, for which an emulator makes none
+/// up: QEMU 7.2 leaves memory out of its own that the kernel has joined with memory behind a library.
 pub(crate) fn at(address: *const u8) -> Option<Region> {
-    all().into_iter().find(|region| region.range.contains(&address.addr()))
+    let holds = |region: &Region| region.range.contains(&address.addr());
+    all().into_iter().find(holds).or_else(|| parsed("/proc/thread-self/maps").into_iter().find(holds))
 }
 
 /// The mappings of a file.
@@ -109,7 +115,14 @@ impl Canaries {
     /// Canaries next to what is mapped already, if nothing else is there.
     fn beside(start: *mut u8, len: usize) -> Option<Canaries> {
         let page = page_size();
-        let place = |at| Some(map(at, page, libc::MAP_FIXED_NOREPLACE)).filter(|address| !address.is_null());
+        // A system that does not know the flag takes the address for a hint, and maps elsewhere if something is there.
+        let place = |at: *mut u8| {
+            let address = map(at, page, libc::MAP_FIXED_NOREPLACE);
+            if !address.is_null() && address != at {
+                unmap(address, page);
+            }
+            (address == at).then_some(address)
+        };
         let before = place(start.wrapping_sub(page))?;
         let Some(behind) = place(start.wrapping_add(len)) else {
             unmap(before, page);
