@@ -367,7 +367,11 @@ fn smallest_stack() -> usize {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: the call has no preconditions.
     let asked = usize::try_from(unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) }).unwrap_or(0);
-    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    // Musl's smallest stack has no room for them, and so for no handler at all: glibc's without them, and they.
+    #[cfg(all(target_os = "linux", target_env = "musl"))]
+    // SAFETY: the call has no preconditions.
+    let asked = 16384 + usize::try_from(unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }).unwrap_or(0);
+    #[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
     let asked = 0;
     asked.max(libc::PTHREAD_STACK_MIN) + more_stack()
 }

@@ -7,11 +7,13 @@ mod runner;
 
 use folio::{Access, View, page_size};
 use std::ffi::c_int;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 use std::ptr;
 use std::slice;
+use std::sync::{Mutex, PoisonError};
 
 /// One line of `/proc/self/maps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,34 +27,53 @@ pub(crate) struct Region {
 
 /// All mappings of this process, by address.
 pub(crate) fn all() -> Vec<Region> {
-    parsed("/proc/self/maps")
+    chosen("/proc/self/maps", |_| true)
 }
 
-fn parsed(path: &str) -> Vec<Region> {
-    let text = fs::read_to_string(path).unwrap();
-    let line = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
+/// Those of which `choose` says so of the fields of their lines. What the lines are read into is kept: a C library (musl) may map new
+/// memory for it, and that may come to lie where the caller is about to find nothing.
+fn chosen(path: &str, choose: impl Fn(&Fields<'_>) -> bool) -> Vec<Region> {
+    static TEXT: Mutex<String> = Mutex::new(String::new());
+    let mut text = TEXT.lock().unwrap_or_else(PoisonError::into_inner);
+    text.clear();
+    text.reserve(1 << 20);
+    File::open(path).unwrap().read_to_string(&mut text).unwrap();
+    let fields = text.lines().map(|line| Fields::of(line).unwrap_or_else(|| panic!("not a line of maps: {line}")));
+    fields.filter(choose).map(|fields| fields.region()).collect()
+}
+
+/// What a line says.
+struct Fields<'a> {
+    range: Range<usize>,
+    permissions: &'a str,
+    name: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn of(line: &'a str) -> Option<Fields<'a>> {
+        // Offset, device and inode stand in between.
+        let mut fields = line.splitn(6, ' ');
         let (start, end) = fields.next()?.split_once('-')?;
         let range = usize::from_str_radix(start, 16).ok()?..usize::from_str_radix(end, 16).ok()?;
-        let permissions = fields.next()?.to_owned();
-        // Offset, device and inode stand in between.
-        let name = fields.skip(3).collect::<Vec<_>>().join(" ");
-        Some(Region { range, permissions, name })
-    };
-    text.lines().map(|text| line(text).unwrap_or_else(|| panic!("not a line of maps: {text}"))).collect()
+        Some(Fields { range, permissions: fields.next()?, name: fields.nth(3).unwrap_or("").trim() })
+    }
+
+    fn region(&self) -> Region {
+        Region { range: self.range.clone(), permissions: self.permissions.to_owned(), name: self.name.to_owned() }
+    }
 }
 
 /// The mapping that holds an address. If there is none, the other name of the same lines is asked, for which an emulator makes none
 /// up: QEMU 7.2 leaves memory out of its own that the kernel has joined with memory behind a library.
 pub(crate) fn at(address: *const u8) -> Option<Region> {
-    let holds = |region: &Region| region.range.contains(&address.addr());
-    all().into_iter().find(holds).or_else(|| parsed("/proc/thread-self/maps").into_iter().find(holds))
+    let found = |path| chosen(path, |fields| fields.range.contains(&address.addr())).pop();
+    found("/proc/self/maps").or_else(|| found("/proc/thread-self/maps"))
 }
 
 /// The mappings of a file.
 pub(crate) fn of_file(path: &Path) -> Vec<Region> {
     let path = path.canonicalize().unwrap();
-    all().into_iter().filter(|region| Path::new(&region.name) == path).collect()
+    chosen("/proc/self/maps", |fields| Path::new(fields.name) == path)
 }
 
 /// How many descriptors this process has open. One of them is the folder that is read to count them.
