@@ -3,8 +3,9 @@
 #![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{Fault, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
-use std::fs;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::sync::{Mutex, PoisonError};
 
 #[path = "support/hugepages.rs"]
 mod hugepages;
@@ -33,8 +34,13 @@ fn resident(map: &MmapMut) -> usize {
 /// What is mapped of the addresses `start .. start + len` of this process, in bytes.
 fn mapped_bytes(start: usize, len: usize) -> usize {
     let number = |text: &str| usize::from_str_radix(text, 16).unwrap();
+    // Read into what is there already: new memory may come to lie where nothing is to be found.
+    static MAPS: Mutex<String> = Mutex::new(String::new());
+    let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
+    maps.clear();
+    maps.reserve(1 << 20);
     // Not by the name for which an emulator makes up lines, and leaves some out.
-    let maps = fs::read_to_string("/proc/thread-self/maps").unwrap();
+    File::open("/proc/thread-self/maps").unwrap().read_to_string(&mut maps).unwrap();
     let overlap = |line: &str| {
         let (from, rest) = line.split_once('-').unwrap();
         let to = rest.split_once(' ').unwrap().0;
