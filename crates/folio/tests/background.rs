@@ -7,6 +7,10 @@ use std::io::ErrorKind;
 #[cfg(all(unix, not(folio_heap)))]
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(all(unix, not(folio_heap)))]
+#[path = "support/tries.rs"]
+mod tries;
+
 const LEN: usize = 1 << 20;
 
 fn written() -> MmapMut {
@@ -94,7 +98,7 @@ fn a_child_flushes_in_the_background_whatever_threads_its_parent_was_starting() 
                 }
             });
         }
-        let statuses = (0..250).map(|_| {
+        let statuses = (0..tries::tries(250)).map(|_| {
             in_child(|| {
                 let map = written();
                 map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
@@ -122,7 +126,7 @@ fn a_child_flushes_a_mapping_that_its_parent_is_flushing() {
                 }
             });
         }
-        let statuses = (0..150).map(|_| {
+        let statuses = (0..tries::tries(150)).map(|_| {
             in_child(|| {
                 let (head, tail) = (map.flush_range(0, 1), map.flush_range(LEN - 1, 1));
                 head.is_ok() && tail.is_ok()
