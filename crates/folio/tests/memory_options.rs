@@ -3,14 +3,16 @@
 #![cfg(all(target_os = "linux", not(folio_heap)))]
 
 use folio::{Fault, MmapMut, MmapOptions, MmapViewSync, Protection, page_size};
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
-use std::sync::{Mutex, PoisonError};
+use std::fs;
+use std::io::{ErrorKind, Write};
 
 #[path = "support/hugepages.rs"]
 mod hugepages;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[allow(dead_code, reason = "each test file uses a part of it")]
+#[path = "support/maps.rs"]
+mod maps;
 #[path = "support/respawn.rs"]
 mod respawn;
 #[path = "support/skip.rs"]
@@ -29,24 +31,6 @@ fn resident(map: &MmapMut) -> usize {
     let result = unsafe { libc::mincore(map.as_ptr().cast_mut().cast(), map.len(), pages.as_mut_ptr()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     pages.iter().filter(|&&page| page & 1 != 0).count()
-}
-
-/// What is mapped of the addresses `start .. start + len` of this process, in bytes.
-fn mapped_bytes(start: usize, len: usize) -> usize {
-    let number = |text: &str| usize::from_str_radix(text, 16).unwrap();
-    // Read into what is there already: new memory may come to lie where nothing is to be found.
-    static MAPS: Mutex<String> = Mutex::new(String::new());
-    let mut maps = MAPS.lock().unwrap_or_else(PoisonError::into_inner);
-    maps.clear();
-    maps.reserve(1 << 20);
-    // Not by the name for which an emulator makes up lines, and leaves some out.
-    File::open("/proc/thread-self/maps").unwrap().read_to_string(&mut maps).unwrap();
-    let overlap = |line: &str| {
-        let (from, rest) = line.split_once('-').unwrap();
-        let to = rest.split_once(' ').unwrap().0;
-        number(to).min(start + len).saturating_sub(number(from).max(start))
-    };
-    maps.lines().map(overlap).sum()
 }
 
 /// A flag that is dropped on the way to the system call changes nothing that a test of the contents would see.
@@ -104,9 +88,9 @@ fn every_option_unmaps_what_it_mapped() {
             map.fill(0xaa);
             assert_eq!(map.len(), len);
             let (start, pages) = (map.as_ptr().addr(), len.next_multiple_of(page_size()));
-            assert_eq!(mapped_bytes(start, pages), pages, "{options:?}, {len} bytes");
+            assert_eq!(maps::bytes_in(start, pages), pages, "{options:?}, {len} bytes");
             drop(map);
-            assert_eq!(mapped_bytes(start, pages), 0, "{options:?}, {len} bytes");
+            assert_eq!(maps::bytes_in(start, pages), 0, "{options:?}, {len} bytes");
         }
     }
     // A view in the middle of a file's pages.
@@ -114,9 +98,9 @@ fn every_option_unmaps_what_it_mapped() {
     file.write_all(&vec![7; 10 * page_size()]).unwrap();
     let view = MmapOptions::new().offset(10).len(page_size()).map_view(&file, Protection::Read).unwrap();
     let start = view.as_ptr().addr() - 10;
-    assert_eq!(mapped_bytes(start, 2 * page_size()), 2 * page_size());
+    assert_eq!(maps::bytes_in(start, 2 * page_size()), 2 * page_size());
     view.unmap().unwrap();
-    assert_eq!(mapped_bytes(start, 2 * page_size()), 0);
+    assert_eq!(maps::bytes_in(start, 2 * page_size()), 0);
 }
 
 /// The default size of huge pages, as `huge` counts it.

@@ -70,6 +70,13 @@ pub(crate) fn at(address: *const u8) -> Option<Region> {
     found("/proc/self/maps").or_else(|| found("/proc/thread-self/maps"))
 }
 
+/// How many of the `len` bytes at `start` are mapped, by the name for which an emulator makes up no lines.
+pub(crate) fn bytes_in(start: usize, len: usize) -> usize {
+    let overlap = |range: &Range<usize>| range.end.min(start + len).saturating_sub(range.start.max(start));
+    let mapped = chosen("/proc/thread-self/maps", |fields| overlap(&fields.range) > 0);
+    mapped.iter().map(|region| overlap(&region.range)).sum()
+}
+
 /// The mappings of a file.
 pub(crate) fn of_file(path: &Path) -> Vec<Region> {
     let path = path.canonicalize().unwrap();
