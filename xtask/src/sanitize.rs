@@ -164,7 +164,7 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
 /// Counts the tests, and the processes with a report.
 fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<(Counts, usize)> {
     // Documentation tests are left out: rustdoc would have to build each of them for the sanitizer too.
-    let suite = Suite { shell, target: TARGET, parts: &["--lib", "--tests"] };
+    let suite = Suite { shell, target: TARGET, std: &[foreign::BUILD_STD], parts: &["--lib", "--tests"] };
     suite.build()?;
     let skips = skips::load()?;
     let known = suite.list()?;

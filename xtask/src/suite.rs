@@ -1,6 +1,5 @@
 //! The library's test suite, built for some target and run with some flags.
 
-use crate::foreign::BUILD_STD;
 use crate::skips;
 use crate::workspace::{Outcome, cargo, execute, tee};
 use anyhow::{Result, ensure};
@@ -14,6 +13,8 @@ pub(crate) struct Suite<'a> {
     /// Where cargo is told, by variables, how to compile, link and run.
     pub(crate) shell: &'a Shell,
     pub(crate) target: &'a str,
+    /// Further arguments for cargo, about the standard library.
+    pub(crate) std: &'a [&'a str],
     /// Cargo's names for the parts of the suite, `--lib` for one; none means all.
     pub(crate) parts: &'a [&'a str],
 }
@@ -59,9 +60,9 @@ impl Suite<'_> {
     }
 
     fn cargo(&self, command: &str, parts: &[&str]) -> Cmd<'_> {
-        let Self { shell, target, .. } = *self;
+        let Self { shell, target, std, .. } = *self;
         let cargo = cargo();
-        cmd!(shell, "{cargo} {command} --package folio --all-features {BUILD_STD} --target {target}").args(parts)
+        cmd!(shell, "{cargo} {command} --package folio --all-features {std...} --target {target}").args(parts)
     }
 }
 

@@ -34,7 +34,7 @@ fn what_cannot_be_mapped_is_refused_all_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let folder = File::open(dir.path()).unwrap();
     assert_eq!(options.map_view(&folder, Protection::Read).unwrap_err().kind(), ErrorKind::IsADirectory);
-    let (reader, _writer) = std::io::pipe().unwrap();
+    let (reader, _writer) = rustix::pipe::pipe().unwrap();
     assert!(options.map_view(&reader, Protection::Read).is_err());
     assert!(options.map_view(File::open("/dev/null").unwrap(), Protection::Read).is_err());
     assert!(options.map_if_safe(zeros()).is_err());

@@ -243,7 +243,8 @@ fn the_process_itself_uses_secret_memory_as_any_other() {
     // SAFETY: this process makes no child.
     let mut map = unsafe { view.assume_exclusive() }.unwrap();
     map[0] = 8;
-    let (mut receiver, mut sender) = io::pipe().unwrap();
+    let (receiver, sender) = rustix::pipe::pipe().unwrap();
+    let (mut receiver, mut sender) = (File::from(receiver), File::from(sender));
     sender.write_all(&map[100..108]).unwrap();
     receiver.read_exact(&mut map[..8]).unwrap();
     assert_eq!(map[..8], *b"a secret");

@@ -149,7 +149,7 @@ impl Receiver {
 #[test]
 fn what_is_no_memory_is_refused_and_the_next_is_looked_at() {
     let mut receiver = Receiver::start();
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
     let folder = File::open("/").unwrap();
     let zeros = File::open("/dev/zero").unwrap();
     let status = File::open("/proc/self/status").unwrap();

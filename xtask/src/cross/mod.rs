@@ -3,6 +3,7 @@
 mod host;
 mod parallel;
 mod prepare;
+mod ready;
 mod rows;
 mod table;
 
@@ -15,7 +16,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use table::{Level, Run, TARGETS, Target, Way};
+use table::{Level, Run, Std, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
 /// What the step `cross` of `cargo xtask ci` runs: another system, another word size, another instruction set with other page
@@ -88,6 +89,14 @@ fn do_target(target: &Target, folder: &Path) -> Vec<Row> {
     }
 }
 
+impl Std {
+    /// The folder for programs of all targets that have the standard library from there. What runs on this machine, to build them, is
+    /// built once for all.
+    fn folder(self) -> Option<&'static str> {
+        (self == Std::Ready).then_some("with-ready-std")
+    }
+}
+
 impl Level {
     fn name(&self) -> &'static str {
         match self {
@@ -104,7 +113,11 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
         Ok(shell) => shell,
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
-    let suite = Suite { shell: &shell, target: triple, parts: how.parts };
+    let std: &[&str] = match how.std {
+        Std::Built => &[foreign::BUILD_STD],
+        Std::Ready => &[],
+    };
+    let suite = Suite { shell: &shell, target: triple, std, parts: how.parts };
     choose(&suite, &how.ways[0]);
     let start = Instant::now();
     let built = suite.build().and_then(|()| how.prepare.before_tests(&shell));
@@ -129,8 +142,11 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
 /// A shell in which cargo compiles and links for `triple`.
 fn prepare(triple: &str, how: &Run) -> Result<Shell> {
     packages::install(how.packages)?;
-    let shell = foreign::toolchain()?;
-    build_apart(&shell, triple);
+    let shell = match how.std {
+        Std::Built => foreign::toolchain()?,
+        Std::Ready => ready::toolchain()?,
+    };
+    build_apart(&shell, how.std.folder().unwrap_or(triple));
     if let Some(linker) = how.linker {
         shell.set_var(variable(triple, "LINKER"), linker);
     }
@@ -138,9 +154,9 @@ fn prepare(triple: &str, how: &Run) -> Result<Shell> {
     Ok(shell)
 }
 
-/// Lets cargo build for `triple` in a folder of its own, so that it does not wait for builds for other targets.
-fn build_apart(shell: &Shell, triple: &str) {
-    shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(triple));
+/// Lets cargo build in a folder of this name, so that it does not wait for builds for other targets.
+fn build_apart(shell: &Shell, folder: &str) {
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join("cross").join(folder));
     // Nobody looks at these programs with a debugger, and much of the time goes into what one would need.
     shell.set_var("CARGO_PROFILE_DEV_DEBUG", "0");
     // Nor is much built twice, for which a compiler that keeps its parts takes longer the first time.

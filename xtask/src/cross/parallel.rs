@@ -1,8 +1,8 @@
 //! Several targets at a time, each by a process of its own whose output is shown when it has ended.
 
-use super::prepare;
 use super::rows::{self, Row};
-use super::table::{Level, Target};
+use super::table::{Level, Std, Target};
+use super::{prepare, ready};
 use crate::{foreign, packages, workspace};
 use anyhow::{Result, ensure};
 use std::collections::VecDeque;
@@ -47,7 +47,12 @@ fn install(targets: &[&Target]) -> Result<()> {
     let shell = foreign::toolchain()?;
     for target in targets {
         match &target.level {
-            Level::Run(how) => packages::install(how.packages)?,
+            Level::Run(how) => {
+                packages::install(how.packages)?;
+                if how.std == Std::Ready {
+                    ready::toolchain()?;
+                }
+            }
             Level::Link => prepare::zigbuild(&shell)?,
             Level::Check(_) => {}
         }
@@ -55,12 +60,15 @@ fn install(targets: &[&Target]) -> Result<()> {
     Ok(())
 }
 
-/// One job for each target that is built for, and one for all those that are only looked at, each of which is little work.
+/// One job for those targets that are built for in one folder, one for each other that is built for, and one for all those that
+/// are only looked at, each of which is little work.
 fn jobs<'a>(targets: &[&'a Target]) -> VecDeque<Job<'a>> {
+    let in_one_folder = |target: &&Target| matches!(&target.level, Level::Run(how) if how.std == Std::Ready);
+    let (together, apart): (Vec<_>, Vec<_>) = targets.iter().copied().partition(in_one_folder);
     let (looked_at, built): (Vec<_>, Vec<_>) =
-        targets.iter().copied().partition(|target| matches!(target.level, Level::Check(_)));
-    let jobs = built.into_iter().map(|target| vec![target]);
-    jobs.chain((!looked_at.is_empty()).then_some(looked_at)).collect()
+        apart.into_iter().partition(|target| matches!(target.level, Level::Check(_)));
+    let jobs = [together].into_iter().chain(built.into_iter().map(|target| vec![target])).chain([looked_at]);
+    jobs.filter(|job| !job.is_empty()).collect()
 }
 
 fn do_job(job: &[&Target], folder: &Path, screen: &Mutex<()>) {

@@ -27,12 +27,23 @@ pub(crate) struct Run {
     pub(crate) packages: &'static [&'static str],
     /// `None` is the compiler's own choice.
     pub(crate) linker: Option<&'static str>,
+    /// Where the standard library comes from.
+    pub(crate) std: Std,
     /// What else must be there before the tests are built.
     pub(crate) prepare: Prepare,
     /// Cargo's options for the parts of the suite that are built; none means all, the tests of documentation too.
     pub(crate) parts: &'static [&'static str],
     /// The same programs run once by each of these.
     pub(crate) ways: &'static [Way],
+}
+
+/// Where a standard library comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Std {
+    /// Built from its source, with the compiler that has that.
+    Built,
+    /// Ready-made, with the compiler that it was made by: see [`super::ready`].
+    Ready,
 }
 
 /// Preparations that take more than a package.
@@ -104,6 +115,7 @@ pub(crate) const TARGETS: &[Target] = &[
         level: Level::Run(Run {
             packages: &["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
             linker: Some("aarch64-linux-gnu-gcc"),
+            std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
             ways: &[
@@ -133,6 +145,7 @@ pub(crate) const TARGETS: &[Target] = &[
         level: Level::Run(Run {
             packages: &["qemu-user", "gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
             linker: Some("s390x-linux-gnu-gcc"),
+            std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
             ways: &[Way {
@@ -149,6 +162,7 @@ pub(crate) const TARGETS: &[Target] = &[
             // Not `gcc-multilib`: it removes the compilers for the other targets.
             packages: &["lib32gcc-12-dev", "libc6-dev-i386"],
             linker: None,
+            std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: &[],
             // There are no routines for this processor, and the kernel's copies take longer.
@@ -165,6 +179,7 @@ pub(crate) const TARGETS: &[Target] = &[
         level: Level::Run(Run {
             packages: &["musl-tools", "libunwind-14-dev"],
             linker: Some("musl-gcc"),
+            std: Std::Built,
             prepare: Prepare::Musl,
             parts: &[],
             ways: NATIVE,
@@ -175,6 +190,7 @@ pub(crate) const TARGETS: &[Target] = &[
         level: Level::Run(Run {
             packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
             linker: Some("x86_64-w64-mingw32-gcc"),
+            std: Std::Built,
             prepare: Prepare::Wine,
             parts: &[],
             ways: &[Way {
