@@ -57,9 +57,15 @@ fn populate_brings_the_pages_in() {
 #[cfg(target_pointer_width = "64")]
 #[test]
 fn no_reserve_swap_maps_more_than_there_is() {
+    const TEST: &str = "no_reserve_swap_maps_more_than_there_is";
+    if respawn::case().is_none() {
+        // Where so much is mapped, QEMU finds no room for others and has no other error for what they ask.
+        assert_eq!(respawn::run(&mut respawn::command(&[], TEST, "alone")), respawn::End::Passed);
+        return;
+    }
     let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
     if overcommit.trim() != "0" {
-        return skip("no_reserve_swap_maps_more_than_there_is", "the kernel's overcommit policy is not the usual one");
+        return skip(TEST, "the kernel's overcommit policy is not the usual one");
     }
     let len = 2 * (count("MemTotal") + count("SwapTotal")) * 1024;
     assert_eq!(MmapOptions::new().len(len).map_anon().unwrap_err().kind(), ErrorKind::OutOfMemory);

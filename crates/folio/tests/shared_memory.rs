@@ -2,11 +2,7 @@
 #![cfg(all(unix, not(folio_heap)))] // two processes share no heap
 
 use folio::{MmapOptions, MmapViewSync, Protection, page_size};
-use std::ffi::CString;
-use std::fs::File;
 use std::io::ErrorKind;
-use std::os::fd::FromRawFd;
-use std::process;
 
 #[path = "support/respawn.rs"]
 mod respawn;
@@ -97,69 +93,79 @@ fn nothing_and_too_much_can_be_shared_like_any_memory() {
     view.unmap().unwrap();
 }
 
-/// A name that nobody else uses, taken away at the end.
-struct Name(CString);
+#[cfg(not(target_os = "android"))] // its C library has no such memory
+mod named {
+    use folio::{MmapOptions, MmapViewSync, Protection, page_size};
+    use std::ffi::CString;
+    use std::fs::File;
+    use std::io::ErrorKind;
+    use std::os::fd::FromRawFd;
+    use std::process;
 
-impl Name {
-    fn new(what: &str) -> Name {
-        Name(CString::new(format!("/folio-test-{what}-{}", process::id())).unwrap())
-    }
+    /// A name that nobody else uses, taken away at the end.
+    struct Name(CString);
 
-    fn open(&self, flags: libc::c_int) -> std::io::Result<File> {
-        // SAFETY: the name is a C string.
-        let fd = unsafe { libc::shm_open(self.0.as_ptr(), flags, 0o600) };
-        if fd < 0 {
-            return Err(std::io::Error::last_os_error());
+    impl Name {
+        fn new(what: &str) -> Name {
+            Name(CString::new(format!("/folio-test-{what}-{}", process::id())).unwrap())
         }
-        // SAFETY: the descriptor is new, and nobody else's.
-        Ok(unsafe { File::from_raw_fd(fd) })
+
+        fn open(&self, flags: libc::c_int) -> std::io::Result<File> {
+            // SAFETY: the name is a C string.
+            let fd = unsafe { libc::shm_open(self.0.as_ptr(), flags, 0o600) };
+            if fd < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+            // SAFETY: the descriptor is new, and nobody else's.
+            Ok(unsafe { File::from_raw_fd(fd) })
+        }
     }
-}
 
-impl Drop for Name {
-    fn drop(&mut self) {
-        // SAFETY: the name is a C string.
-        unsafe { libc::shm_unlink(self.0.as_ptr()) };
+    impl Drop for Name {
+        fn drop(&mut self) {
+            // SAFETY: the name is a C string.
+            unsafe { libc::shm_unlink(self.0.as_ptr()) };
+        }
     }
-}
 
-/// POSIX shared memory is mapped by opening it; it need not be known here as anything else than a file.
-#[test]
-fn memory_with_a_name_is_mapped_like_a_file() {
-    let name = Name::new("named");
-    let file = name.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
-    file.set_len(2 * page_size() as u64).unwrap();
-    let ours = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
-    drop(file);
+    /// POSIX shared memory is mapped by opening it; it need not be known here as anything else than a file.
+    #[test]
+    fn memory_with_a_name_is_mapped_like_a_file() {
+        let name = Name::new("named");
+        let file = name.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
+        file.set_len(2 * page_size() as u64).unwrap();
+        let ours = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+        drop(file);
 
-    let theirs = MmapViewSync::open(name.open(libc::O_RDWR).unwrap(), Protection::ReadWrite).unwrap();
-    theirs.write_all_at(b"hello", page_size()).unwrap();
-    let mut bytes = [0; 5];
-    ours.read_exact_at(&mut bytes, page_size()).unwrap();
-    assert_eq!(&bytes, b"hello");
+        let theirs = MmapViewSync::open(name.open(libc::O_RDWR).unwrap(), Protection::ReadWrite).unwrap();
+        theirs.write_all_at(b"hello", page_size()).unwrap();
+        let mut bytes = [0; 5];
+        ours.read_exact_at(&mut bytes, page_size()).unwrap();
+        assert_eq!(&bytes, b"hello");
 
-    // The right to read is not the right to write.
-    let reader = name.open(libc::O_RDONLY).unwrap();
-    let error = MmapViewSync::open(&reader, Protection::ReadWrite).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert_eq!(MmapViewSync::open(&reader, Protection::Read).unwrap().load::<u8>(page_size()).unwrap(), b'h');
+        // The right to read is not the right to write.
+        let reader = name.open(libc::O_RDONLY).unwrap();
+        let error = MmapViewSync::open(&reader, Protection::ReadWrite).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(MmapViewSync::open(&reader, Protection::Read).unwrap().load::<u8>(page_size()).unwrap(), b'h');
 
-    // The name goes, the memory stays as long as it is mapped.
-    drop(name);
-    ours.store(0, 1_u8).unwrap();
-    assert_eq!(theirs.load::<u8>(0).unwrap(), 1);
-}
+        // The name goes, the memory stays as long as it is mapped.
+        drop(name);
+        ours.store(0, 1_u8).unwrap();
+        assert_eq!(theirs.load::<u8>(0).unwrap(), 1);
+    }
 
-/// Whoever may open it may cut it short.
-#[cfg(target_os = "linux")]
-#[test]
-fn memory_with_a_name_that_is_cut_short_is_an_error() {
-    let name = Name::new("cut");
-    let file = name.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
-    file.set_len(2 * page_size() as u64).unwrap();
-    let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
-    name.open(libc::O_RDWR).unwrap().set_len(page_size() as u64).unwrap();
-    assert_eq!(folio::Fault::of(&view.load::<u32>(page_size() + 4).unwrap_err()).unwrap().offset, page_size() + 4);
-    // It is no proof of anything, for it cannot be sealed.
-    assert_eq!(MmapOptions::new().map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// Whoever may open it may cut it short.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_with_a_name_that_is_cut_short_is_an_error() {
+        let name = Name::new("cut");
+        let file = name.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL).unwrap();
+        file.set_len(2 * page_size() as u64).unwrap();
+        let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+        name.open(libc::O_RDWR).unwrap().set_len(page_size() as u64).unwrap();
+        assert_eq!(folio::Fault::of(&view.load::<u32>(page_size() + 4).unwrap_err()).unwrap().offset, page_size() + 4);
+        // It is no proof of anything, for it cannot be sealed.
+        assert_eq!(MmapOptions::new().map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
 }

@@ -208,6 +208,8 @@ fn link(triple: &str) -> Result<()> {
     let shell = foreign::toolchain()?;
     build_apart(&shell, triple);
     prepare::zigbuild(&shell)?;
+    // The compiler would strip what there is of debug information by a program that is not packaged.
+    shell.set_var("CARGO_PROFILE_DEV_STRIP", "none");
     let build_std = foreign::BUILD_STD;
     execute(cmd!(
         shell,

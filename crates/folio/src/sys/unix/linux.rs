@@ -14,8 +14,10 @@ use libc::{fallocate, fstatfs, off_t, statfs};
 #[cfg(any(target_os = "android", not(target_env = "musl")))]
 use libc::{fallocate64 as fallocate, fstatfs64 as fstatfs, off64_t as off_t, statfs64 as statfs};
 
+#[cfg(target_os = "android")]
+use before_api_26::{SYNC_FILE_RANGE_WRITE, sync_file_range};
 #[cfg(not(target_os = "android"))]
-use libc::mremap;
+use libc::{SYNC_FILE_RANGE_WRITE, mremap, sync_file_range};
 #[cfg(target_os = "android")]
 unsafe extern "C" {
     /// Android's C library has it (sys/mman.h), and the crate `libc` does not declare it.
@@ -26,6 +28,39 @@ unsafe extern "C" {
         flags: c_int,
         ...
     ) -> *mut std::ffi::c_void;
+}
+
+/// What Android's C library has since API level 26 only, which is not the first that programs are built for.
+#[cfg(target_os = "android")]
+mod before_api_26 {
+    use std::ffi::{c_int, c_uint};
+
+    /// As in include/uapi/linux/fs.h.
+    pub(super) const SYNC_FILE_RANGE_WRITE: c_uint = 2;
+
+    /// The system call itself.
+    ///
+    /// # Safety
+    ///
+    /// The call touches no memory; `fd` is open.
+    #[cfg(target_pointer_width = "64")]
+    pub(super) unsafe fn sync_file_range(fd: c_int, offset: i64, count: i64, flags: c_uint) -> c_int {
+        // SAFETY: passed on.
+        let result = unsafe { libc::syscall(libc::SYS_sync_file_range, fd, offset, count, flags) };
+        if result == 0 { 0 } else { -1 }
+    }
+
+    /// Where a number of 64 bits is two arguments, in an order that depends on the processor, as if the kernel had no such call.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    #[cfg(target_pointer_width = "32")]
+    pub(super) unsafe fn sync_file_range(_fd: c_int, _offset: i64, _count: i64, _flags: c_uint) -> c_int {
+        // SAFETY: the place is this thread's own.
+        unsafe { *libc::__errno() = libc::ENOSYS };
+        -1
+    }
 }
 
 /// `MREMAP_MAYMOVE` (include/uapi/linux/mman.h), which `libc` does not name for Android either.
@@ -53,7 +88,7 @@ fn statfs_of(file: FileRef<'_>) -> io::Result<statfs> {
 }
 
 /// The magic number of a file system. It is 32 bits in the kernel, whatever width and sign the field has here.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the kernel's magic numbers are 32 bits")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the kernel's magic numbers are 32 bits")]
 fn magic_of(statfs: &statfs) -> u32 {
     statfs.f_type as u32
 }
@@ -157,7 +192,7 @@ pub(crate) fn start_flush(_address: NonNull<u8>, len: usize, file: Option<(FileR
     };
     let result = retry(|| {
         // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process.
-        unsafe { libc::sync_file_range(file.as_raw_fd(), start, count, libc::SYNC_FILE_RANGE_WRITE) }
+        unsafe { sync_file_range(file.as_raw_fd(), start, count, SYNC_FILE_RANGE_WRITE) }
     });
     match result {
         Ok(()) if has_dirty_pages(file, offset, len as u64) => Ok(Started::No),

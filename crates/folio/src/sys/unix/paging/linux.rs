@@ -174,12 +174,14 @@ pub(crate) fn tells_residency(address: NonNull<u8>, file: Option<FileRef<'_>>, i
 fn owns_or_writes(file: FileRef<'_>) -> bool {
     /// Its number is the same on every architecture (include/uapi/asm-generic/unistd.h); Linux 5.8.
     const SYS_FACCESSAT2: c_long = 439;
+    /// As in include/uapi/linux/fcntl.h; not among the names for Android.
+    const AT_EACCESS: c_int = 0x200;
     // SAFETY: the call has no obligations.
     let user = unsafe { libc::geteuid() };
     if stat_of(file).is_ok_and(|stat| stat.st_uid == user) {
         return true;
     }
-    let flags: c_int = libc::AT_EMPTY_PATH | libc::AT_EACCESS;
+    let flags: c_int = libc::AT_EMPTY_PATH | AT_EACCESS;
     // SAFETY: the descriptor is open as long as it is borrowed, and the path is an empty C string.
     let result = unsafe { libc::syscall(SYS_FACCESSAT2, file.as_raw_fd(), c"".as_ptr(), libc::W_OK, flags) };
     if result == 0 {
