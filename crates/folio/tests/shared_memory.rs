@@ -95,7 +95,7 @@ fn nothing_and_too_much_can_be_shared_like_any_memory() {
 
 #[cfg(not(target_os = "android"))] // its C library has no such memory
 mod named {
-    use folio::{MmapOptions, MmapViewSync, Protection, page_size};
+    use folio::{MmapViewSync, Protection, page_size};
     use std::ffi::CString;
     use std::fs::File;
     use std::io::ErrorKind;
@@ -166,6 +166,6 @@ mod named {
         name.open(libc::O_RDWR).unwrap().set_len(page_size() as u64).unwrap();
         assert_eq!(folio::Fault::of(&view.load::<u32>(page_size() + 4).unwrap_err()).unwrap().offset, page_size() + 4);
         // It is no proof of anything, for it cannot be sealed.
-        assert_eq!(MmapOptions::new().map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(folio::MmapOptions::new().map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -364,16 +364,18 @@ fn on_smallest_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
 
 fn smallest_stack() -> usize {
     // Depends on how many registers a signal saves, where the system says so.
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(any(all(target_os = "linux", target_env = "gnu"), target_os = "netbsd"))]
     // SAFETY: the call has no preconditions.
     let asked = usize::try_from(unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) }).unwrap_or(0);
     // Musl's smallest stack has no room for them, and so for no handler at all: glibc's without them, and they.
     #[cfg(all(target_os = "linux", target_env = "musl"))]
     // SAFETY: the call has no preconditions.
     let asked = 16384 + usize::try_from(unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }).unwrap_or(0);
-    #[cfg(not(all(target_os = "linux", any(target_env = "gnu", target_env = "musl"))))]
+    #[cfg(not(any(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")), target_os = "netbsd")))]
     let asked = 0;
-    asked.max(libc::PTHREAD_STACK_MIN) + more_stack()
+    #[cfg(not(target_os = "netbsd"))]
+    let asked = asked.max(libc::PTHREAD_STACK_MIN);
+    asked + more_stack()
 }
 
 /// What a program needs on its stack that is watched at run time: `FOLIO_TEST_MORE_STACK` says it in bytes.
