@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, cross, heap, minimal, model, packages, report, rules, wasi};
+use crate::{bench, compat, cross, heap, lints, minimal, model, packages, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -27,7 +27,7 @@ pub(crate) enum Step {
     Rules,
     /// Formatting
     Fmt,
-    /// Lints with every feature, warnings denied
+    /// Lints with every feature, warnings denied; of the library's crate those are in `release`
     Clippy,
     /// Lints without any feature, warnings denied
     ClippyBare,
@@ -37,7 +37,7 @@ pub(crate) enum Step {
     DocsPrivate,
     /// The tests of features, and of the documentation with every feature
     Features,
-    /// The library's tests as users run the library: optimized, overflow unchecked; with every feature
+    /// The library's tests as users run the library: optimized, overflow unchecked; with every feature, and lints
     Release,
     /// The library's lock-free parts under a model checker
     Model,
@@ -172,7 +172,11 @@ impl Step {
             }
             Step::Clippy => {
                 component("clippy")?;
-                execute(cmd!(shell, "{cargo} clippy --workspace --all-targets --all-features -- -Dwarnings"))
+                let others = ["--exclude", "folio"];
+                execute(cmd!(
+                    shell,
+                    "{cargo} clippy --workspace {others...} --all-targets --all-features -- -Dwarnings"
+                ))
             }
             Step::ClippyBare => {
                 component("clippy")?;
@@ -197,14 +201,25 @@ impl Step {
                 execute(cmd!(shell, "{cargo} test --workspace --all-features --doc"))
             }
             Step::Release => {
+                component("clippy")?;
+                lints::while_compiling(&shell, lints::DRIVER, &[]);
                 // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
                 execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
                 let tests = cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests");
                 execute(tests.env(SHORT_TORTURE.0, SHORT_TORTURE.1))
             }
-            Step::Model => model::run(),
-            Step::Heap => heap::tests(),
-            Step::Interleavings => heap::interleavings(),
+            Step::Model => {
+                component("clippy")?;
+                model::run()
+            }
+            Step::Heap => {
+                component("clippy")?;
+                heap::tests()
+            }
+            Step::Interleavings => {
+                component("clippy")?;
+                heap::interleavings()
+            }
             Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
             Step::Bench => {
                 component("rustfmt")?;

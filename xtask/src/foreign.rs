@@ -5,8 +5,8 @@
 //! for any target, and with any flag, without a further download of a toolchain.
 
 use crate::compat::STAND_INS;
-use crate::packages;
 use crate::workspace::{cargo, execute, shell, target_dir};
+use crate::{lints, packages};
 use anyhow::Result;
 use std::path::PathBuf;
 use xshell::{Shell, cmd};
@@ -42,18 +42,8 @@ pub(crate) fn toolchain() -> Result<Shell> {
     Ok(shell)
 }
 
-/// Has cargo's builds in `shell` lint the workspace's crates, with every warning an error.
-pub(crate) fn with_lints(shell: &Shell) {
-    wrapped(shell, &["-Dwarnings"]);
-}
-
-/// The lint driver as the workspace's compiler. `cargo clippy` hands its arguments on in this way too; it cannot be used itself, for it
-/// insists on its own toolchain.
-fn wrapped(shell: &Shell, arguments: &[&str]) {
-    shell.set_var("RUSTC_WORKSPACE_WRAPPER", "/usr/bin/clippy-driver");
-    let arguments: String = arguments.iter().map(|argument| format!("{argument}__CLIPPY_HACKERY__")).collect();
-    shell.set_var("CLIPPY_ARGS", arguments);
-}
+/// The lint driver of that compiler. `cargo clippy` cannot be used, for it insists on its own toolchain.
+pub(crate) const LINT_DRIVER: &str = "/usr/bin/clippy-driver";
 
 /// A shell in which cargo checks the workspace's crates for `target`, with lints.
 ///
@@ -69,7 +59,7 @@ pub(crate) fn checker(target: &str) -> Result<Shell> {
     // The lint sees through the macro where the system has thread-local variables of its own, and elsewhere asks for the `const` that
     // is there.
     let mistaken = "-Aclippy::missing_const_for_thread_local";
-    wrapped(&shell, &["-Dwarnings", mistaken, "-Zcodegen-backend=llvm"]);
+    lints::while_compiling(&shell, LINT_DRIVER, &[mistaken, "-Zcodegen-backend=llvm"]);
     Ok(shell)
 }
 

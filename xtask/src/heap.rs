@@ -1,19 +1,10 @@
 //! The library over ordinary memory (`--cfg folio_heap`): its tests, and the orders in which threads can meet.
 
+use crate::lints;
 use crate::suite::Counts;
-use crate::workspace::{cargo, execute, shell, target_dir, tee};
+use crate::workspace::{cargo, shell, target_dir, tee};
 use anyhow::{Result, ensure};
-use xshell::{Shell, cmd};
-
-/// A shell in which cargo builds with these conditions set.
-fn configured(conditions: &[&str]) -> Result<Shell> {
-    let shell = shell()?;
-    let flags: Vec<String> = conditions.iter().map(|condition| format!("--cfg {condition}")).collect();
-    shell.set_var("RUSTFLAGS", flags.join(" "));
-    // A folder for each set of flags, or everything would be built again and again.
-    shell.set_var("CARGO_TARGET_DIR", target_dir().join(conditions.join("-")));
-    Ok(shell)
-}
+use xshell::cmd;
 
 /// Bytes are copied one by one there, which is slow without optimization. Checks stay on.
 const OPTIMIZED: &str = "profile.dev.package.folio.opt-level=1";
@@ -25,22 +16,25 @@ const OPTIMIZED: &str = "profile.dev.package.folio.opt-level=1";
 ///
 /// If there is a complaint, or a test fails.
 pub(crate) fn tests() -> Result<()> {
-    let shell = configured(&["folio_heap"])?;
+    let shell = shell()?;
     let cargo = cargo();
-    execute(cmd!(shell, "{cargo} clippy --package folio --lib --tests --all-features -- -Dwarnings"))?;
+    lints::while_compiling(&shell, lints::DRIVER, &["--cfg", "folio_heap"]);
     run(cmd!(shell, "{cargo} test --config {OPTIMIZED} --package folio --all-features --lib --tests --no-fail-fast"))
 }
 
-/// Runs the tests of what happens when threads meet, under Shuttle. Among them are some that make a mistake and have to find
-/// it.
+/// Runs the tests of what happens when threads meet, under Shuttle, with lints. Among them are some that make a mistake and have to
+/// find it.
 ///
 /// # Errors
 ///
-/// If a test fails, or there is none.
+/// If there is a complaint, a test fails, or there is none.
 pub(crate) fn interleavings() -> Result<()> {
-    let shell = configured(&["folio_heap", "folio_shuttle"])?;
+    let shell = shell()?;
     let cargo = cargo();
-    execute(cmd!(shell, "{cargo} clippy --package folio --lib --tests --all-features -- -Dwarnings"))?;
+    // Here cargo has to know, for it is what the dependency on Shuttle hangs on; so all dependencies are built once more.
+    shell.set_var("RUSTFLAGS", "--cfg folio_heap --cfg folio_shuttle");
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join("shuttle"));
+    lints::while_compiling(&shell, lints::DRIVER, &[]);
     run(cmd!(shell, "{cargo} test --config {OPTIMIZED} --package folio --lib interleavings::"))
 }
 

@@ -17,6 +17,7 @@ mod compat;
 mod cross;
 mod foreign;
 mod heap;
+mod lints;
 mod minimal;
 mod model;
 mod packages;

@@ -1,10 +1,9 @@
 //! The tests that WebAssembly can run: those of the library itself and of what is different on ordinary memory, which is what
 //! mappings are there.
 
-use crate::foreign;
-use crate::packages;
 use crate::suite::Counts;
 use crate::workspace::{execute, root, target_dir, tee};
+use crate::{foreign, lints, packages};
 use anyhow::{Result, ensure};
 use xshell::cmd;
 
@@ -38,7 +37,7 @@ pub(crate) fn run() -> Result<()> {
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_RUNNER", format!("{} {}", python.display(), script.display()));
     shell.set_var("CARGO_TARGET_WASM32_WASIP1_LINKER", "wasm-ld-22");
     shell.set_var("RUSTFLAGS", FLAGS);
-    foreign::with_lints(&shell);
+    lints::while_compiling(&shell, foreign::LINT_DRIVER, &[]);
     let cargo = crate::workspace::cargo();
     let test =
         cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {TARGET} --lib --test heap");
