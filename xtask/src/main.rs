@@ -77,6 +77,9 @@ enum Command {
         /// Print the table of targets and end
         #[arg(long)]
         list: bool,
+        /// Do what is done on every change: one page size for each processor
+        #[arg(long)]
+        short: bool,
         /// Do a part of what another of these commands does, which waits for the results in this folder
         #[arg(long, value_name = "FOLDER", hide = true)]
         part_of: Option<PathBuf>,
@@ -90,7 +93,9 @@ fn main() -> ExitCode {
         Command::Sanitize { sanitizers } => sanitize::run(&sanitizers),
         Command::Clients { time: Some(rounds), .. } => clients::time(rounds),
         Command::Clients { programs, time: None } => clients::run(&programs),
-        Command::Cross { targets, list, part_of } => cross::run(&cross::Request { targets, list, part_of }),
+        Command::Cross { targets, list, short, part_of } => {
+            cross::run(&cross::Request { targets, list, short, part_of })
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

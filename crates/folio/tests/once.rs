@@ -6,11 +6,16 @@ use folio::{Fault, MmapViewSync, Protection};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
+#[path = "support/tries.rs"]
+mod tries;
+
+use tries::tries;
+
 /// Any loss of a page, however long ago, had every later store of the mapping made twice: the second one could undo what
 /// somebody had answered to the first.
 #[test]
 fn a_store_is_made_once_although_a_page_of_the_mapping_was_lost_before() {
-    const STORES: usize = 20_000;
+    let stores = tries(20_000);
     let file = tempfile::tempfile().unwrap();
     let page = folio::page_size();
     file.set_len(2 * page as u64).unwrap();
@@ -42,7 +47,7 @@ fn a_store_is_made_once_although_a_page_of_the_mapping_was_lost_before() {
                 }
             }
         });
-        for number in 1..=STORES {
+        for number in 1..=stores {
             match number % 3 {
                 0 => view.store(0, number as u64).unwrap(),
                 1 => view.store_release(0, number as u64).unwrap(),
@@ -54,5 +59,5 @@ fn a_store_is_made_once_although_a_page_of_the_mapping_was_lost_before() {
         }
         done.store(true, SeqCst);
     });
-    assert_eq!(taken.load(SeqCst), STORES);
+    assert_eq!(taken.load(SeqCst), stores);
 }

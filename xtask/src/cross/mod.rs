@@ -24,10 +24,6 @@ use xshell::{Shell, cmd};
 pub(crate) const OF_THE_STEP: &[&str] =
     &["aarch64-unknown-linux-gnu", "s390x-unknown-linux-gnu", "x86_64-pc-windows-gnu", "i686-unknown-linux-gnu"];
 
-/// How many targets are built and run at a time: programs under an emulator spend time waiting, and much of a standard
-/// library is built by one thread.
-const AT_A_TIME: usize = 2;
-
 /// What is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
@@ -35,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) targets: Vec<String>,
     /// Print the names of the targets and end.
     pub(crate) list: bool,
+    /// Of the ways to run a target's programs, take only those that are taken on every change; and one target at a time.
+    pub(crate) short: bool,
     /// Do as another of these commands asks, which shares this folder with it.
     pub(crate) part_of: Option<PathBuf>,
 }
@@ -52,7 +50,7 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     }
     if let Some(folder) = &request.part_of {
         for target in targets {
-            rows::write(&folder.join(target.triple), do_target(target, folder))?;
+            rows::write(&folder.join(target.triple), do_target(target, request.short, folder))?;
         }
         return Ok(());
     }
@@ -63,8 +61,8 @@ pub(crate) fn run(request: &Request) -> Result<()> {
         rows::write_names(&folder, &host::tests()?)?;
     }
     let rows = match targets[..] {
-        [target] => do_target(target, &folder),
-        _ => parallel::run(&targets, AT_A_TIME, &folder)?,
+        [target] => do_target(target, request.short, &folder),
+        _ => parallel::run(&targets, request.short, &folder)?,
     };
     rows::print(&rows)
 }
@@ -78,10 +76,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
     Ok(TARGETS.iter().filter(chosen).collect())
 }
 
-fn do_target(target: &Target, folder: &Path) -> Vec<Row> {
+fn do_target(target: &Target, short: bool, folder: &Path) -> Vec<Row> {
     eprintln!("\n=== {} ({})", target.triple, target.level.name());
     match &target.level {
-        Level::Run(how) => run_tests(target.triple, how, folder),
+        Level::Run(how) => run_tests(target.triple, how, short, folder),
         Level::Link => vec![Row::untested(target.triple, link(target.triple).map(|()| "linked"))],
         Level::Check(scope) => {
             vec![Row::untested(target.triple, foreign::lint(target.triple, *scope).map(|()| "checked"))]
@@ -108,7 +106,7 @@ impl Level {
 }
 
 /// Builds the tests for `triple` and runs them each way.
-fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
+fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
     let shell = match prepare(triple, how) {
         Ok(shell) => shell,
         Err(error) => return vec![Row::untested(triple, Err(error))],
@@ -136,7 +134,7 @@ fn run_tests(triple: &str, how: &Run, folder: &Path) -> Vec<Row> {
         println!("=== {name} ran for {:.0} seconds", start.elapsed().as_secs_f64());
         row
     };
-    how.ways.iter().map(row).collect()
+    how.ways.iter().filter(|way| way.always || !short).map(row).collect()
 }
 
 /// A shell in which cargo compiles and links for `triple`.

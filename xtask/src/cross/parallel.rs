@@ -16,22 +16,27 @@ use std::time::Instant;
 /// What one process does, one target after the other.
 type Job<'a> = Vec<&'a Target>;
 
-/// Does what can be done for each of `targets`, in up to `at_a_time` processes that share `folder`.
+/// How many targets are built and run at a time: programs under an emulator spend time waiting, and much of a standard
+/// library is built by one thread.
+const AT_A_TIME: usize = 2;
+
+/// Does what can be done for each of `targets`, or the `short` of it beside the other steps of the check, in processes that share
+/// `folder`.
 ///
 /// # Errors
 ///
 /// If what all of them need is not there and cannot be installed. What goes wrong for a target is in its row.
-pub(super) fn run(targets: &[&Target], at_a_time: usize, folder: &Path) -> Result<Vec<Row>> {
+pub(super) fn run(targets: &[&Target], short: bool, folder: &Path) -> Result<Vec<Row>> {
     // Two processes that install at once would be in each other's way.
     install(targets)?;
     let queue = Mutex::new(jobs(targets));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let screen = Mutex::new(());
     thread::scope(|scope| {
-        for _ in 0..at_a_time {
+        for _ in 0..if short { 1 } else { AT_A_TIME } {
             scope.spawn(|| {
                 while let Some(job) = next() {
-                    do_job(&job, folder, &screen);
+                    do_job(&job, short, folder, &screen);
                 }
             });
         }
@@ -71,12 +76,13 @@ fn jobs<'a>(targets: &[&'a Target]) -> VecDeque<Job<'a>> {
     jobs.filter(|job| !job.is_empty()).collect()
 }
 
-fn do_job(job: &[&Target], folder: &Path, screen: &Mutex<()>) {
+fn do_job(job: &[&Target], short: bool, folder: &Path, screen: &Mutex<()>) {
     let start = Instant::now();
     let names: Vec<&str> = job.iter().map(|target| target.triple).collect();
     let log = folder.join(names[0]).with_extension("log");
     let arguments = ["cross".as_ref(), "--part-of".as_ref(), folder.as_os_str()];
-    let arguments = arguments.into_iter().chain(names.iter().map(OsStr::new));
+    let short = short.then_some("--short".as_ref());
+    let arguments = arguments.into_iter().chain(short).chain(names.iter().map(OsStr::new));
     let ended = names
         .iter()
         .try_for_each(|name| remove(&folder.join(name).with_extension("toml")))

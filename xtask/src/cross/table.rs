@@ -67,6 +67,8 @@ pub(crate) struct Way {
     pub(crate) variables: &'static [(&'static str, &'static str)],
     /// Cargo's options for the parts of the suite that are run this way; none means all that are built.
     pub(crate) parts: &'static [&'static str],
+    /// Whether this is done on every change too.
+    pub(crate) always: bool,
 }
 
 /// Fewer random cases and less torture: an emulator takes many times as long for each.
@@ -106,7 +108,7 @@ const ABOUT_PAGES: &[&str] = &[
     "--test=syscalls",
 ];
 
-const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[], parts: &[] }];
+const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[], parts: &[], always: true }];
 
 /// All targets, those that say most first.
 pub(crate) const TARGETS: &[Target] = &[
@@ -124,18 +126,21 @@ pub(crate) const TARGETS: &[Target] = &[
                     tags: &["qemu", "pages-4k"],
                     variables: &FEW_CASES,
                     parts: &[],
+                    always: false,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 16384 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-16k"],
                     variables: &LARGE_PAGES,
                     parts: ABOUT_PAGES,
+                    always: false,
                 },
                 Way {
                     runner: "qemu-aarch64 -p 65536 -L /usr/aarch64-linux-gnu",
                     tags: &["qemu", "pages-64k"],
                     variables: &LARGE_PAGES,
                     parts: &[],
+                    always: true,
                 },
             ],
         }),
@@ -153,6 +158,7 @@ pub(crate) const TARGETS: &[Target] = &[
                 tags: &["qemu", "pages-4k", "big-endian"],
                 variables: &FEW_CASES,
                 parts: &[],
+                always: true,
             }],
         }),
     },
@@ -171,6 +177,7 @@ pub(crate) const TARGETS: &[Target] = &[
                 tags: &["native", "pages-4k"],
                 variables: &[("FOLIO_TEST_ONE_IN", "4"), ("FOLIO_TORTURE_SECONDS", "8")],
                 parts: &[],
+                always: true,
             }],
         }),
     },
@@ -198,6 +205,7 @@ pub(crate) const TARGETS: &[Target] = &[
                 tags: &["wine", "pages-4k"],
                 variables: &[("PROPTEST_CASES", "64")],
                 parts: &[],
+                always: true,
             }],
         }),
     },
