@@ -65,7 +65,7 @@ pub(crate) enum Step {
     Minimal,
     /// The package as users get it
     Package,
-    /// The tests on another system and on other processors
+    /// The tests about what differs, on another system and on other processors
     Cross,
 }
 

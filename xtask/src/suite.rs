@@ -20,15 +20,15 @@ pub(crate) struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// Builds the test programs and runs nothing.
+    /// Builds `parts` of the suite, none meaning all, and runs nothing.
     ///
     /// # Errors
     ///
     /// If they cannot be built.
-    pub(crate) fn build(&self) -> Result<()> {
-        // All of it, whatever part is run: cargo builds the examples, which tests start, for the whole suite only. By themselves
-        // they would take all that the tests depend on once more.
-        execute(self.cargo("test", &[]).arg("--no-run"))
+    pub(crate) fn build(&self, parts: &[&str]) -> Result<()> {
+        // Where all of it is run but the documentation, all of it has to be built: cargo builds the examples, which tests start, for
+        // the whole suite only. By themselves they would take all that the tests depend on once more.
+        execute(self.cargo("test", parts).arg("--no-run"))
     }
 
     /// The names of all tests.

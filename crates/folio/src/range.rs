@@ -15,6 +15,14 @@ pub(crate) fn check(offset: usize, len: usize, whole: usize) -> io::Result<()> {
     }
 }
 
+/// The same for the bytes of a `T`, of which there are some: one comparison, with a number in which the offset has no part.
+#[inline]
+pub(crate) fn check_value<T>(offset: usize, whole: usize) -> io::Result<()> {
+    const { assert!(size_of::<T>() > 0) };
+    // How many offsets there are at which a `T` lies inside.
+    if offset < whole.saturating_sub(size_of::<T>() - 1) { Ok(()) } else { Err(past_end()) }
+}
+
 #[cold]
 fn past_end() -> io::Error {
     invalid_input("the range reaches past the end of the view")
@@ -71,6 +79,21 @@ mod tests {
         }
         for (offset, len) in [(0, 0), (0, 10), (10, 0), (3, 7)] {
             check(offset, len, 10).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_value_is_inside_where_its_range_is() {
+        let offsets = || (0..20).chain([usize::MAX - 8, usize::MAX - 7, usize::MAX - 1, usize::MAX]);
+        for (whole, offset) in
+            (0..20).chain([usize::MAX]).flat_map(|whole| offsets().map(move |offset| (whole, offset)))
+        {
+            let agrees =
+                |of_value: io::Result<()>, len| assert_eq!(of_value.is_ok(), check(offset, len, whole).is_ok());
+            agrees(check_value::<u8>(offset, whole), 1);
+            agrees(check_value::<u32>(offset, whole), 4);
+            agrees(check_value::<u64>(offset, whole), 8);
+            agrees(check_value::<u128>(offset, whole), 16);
         }
     }
 

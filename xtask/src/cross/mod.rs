@@ -7,16 +7,17 @@ mod ready;
 mod rows;
 mod table;
 
+use crate::skips::{self, Known};
 use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
-use crate::{foreign, packages, skips};
+use crate::{foreign, packages};
 use anyhow::{Context, Result, ensure};
 use rows::{Row, Tests};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use table::{Level, Run, Std, TARGETS, Target, Way};
+use table::{IN_SHORT, Level, Run, Std, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
 /// What the step `cross` of `cargo xtask ci` runs: another system, another word size, another instruction set with other page
@@ -31,7 +32,7 @@ pub(crate) struct Request {
     pub(crate) targets: Vec<String>,
     /// Print the names of the targets and end.
     pub(crate) list: bool,
-    /// Of the ways to run a target's programs, take only those that are taken on every change; and one target at a time.
+    /// Build only the parts of the suite that say most, and take only one way to run a target's programs.
     pub(crate) short: bool,
     /// Do as another of these commands asks, which shares this folder with it.
     pub(crate) part_of: Option<PathBuf>,
@@ -115,10 +116,11 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         Std::Built => &[foreign::BUILD_STD],
         Std::Ready => &[],
     };
-    let suite = Suite { shell: &shell, target: triple, std, parts: how.parts };
+    let parts = if short { IN_SHORT } else { how.parts };
+    let suite = Suite { shell: &shell, target: triple, std, parts };
     choose(&suite, &how.ways[0]);
     let start = Instant::now();
-    let built = suite.build().and_then(|()| how.prepare.before_tests(&shell));
+    let built = suite.build(if short { IN_SHORT } else { &[] }).and_then(|()| how.prepare.before_tests(&shell));
     let everything = match built.and_then(|()| suite.list()) {
         Ok(names) => names,
         Err(error) => return vec![Row::untested(triple, Err(error))],
@@ -130,7 +132,7 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         let name = page
             .filter(|_| how.ways.len() > 1)
             .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
-        let row = Row::tested(&name, run_one_way(&suite, way, &everything, folder));
+        let row = Row::tested(&name, run_one_way(&suite, way, short, &everything, folder));
         println!("=== {name} ran for {:.0} seconds", start.elapsed().as_secs_f64());
         row
     };
@@ -172,13 +174,20 @@ fn choose(suite: &Suite<'_>, way: &Way) {
 }
 
 /// Runs the tests of `suite`, whose names are `everything`, one way.
-fn run_one_way(suite: &Suite<'_>, way: &Way, everything: &BTreeSet<String>, folder: &Path) -> Result<Tests> {
+fn run_one_way(
+    suite: &Suite<'_>,
+    way: &Way,
+    short: bool,
+    everything: &BTreeSet<String>,
+    folder: &Path,
+) -> Result<Tests> {
     choose(suite, way);
     let host = rows::read_names(folder)?;
     let tags: Vec<&str> = way.tags.iter().copied().chain([suite.target]).collect();
     let skips = skips::load()?;
-    let left_out = skips::names(&skips, &tags, everything)?;
-    let (suite, known) = if way.parts.is_empty() {
+    let are = if short { Known::Some } else { Known::All };
+    let left_out = skips::names(&skips, &tags, everything, are)?;
+    let (suite, known) = if short || way.parts.is_empty() {
         (*suite, everything.clone())
     } else {
         let suite = Suite { parts: way.parts, ..*suite };
@@ -187,7 +196,9 @@ fn run_one_way(suite: &Suite<'_>, way: &Way, everything: &BTreeSet<String>, fold
     };
     let outcome = suite.run(&left_out, everything)?;
     let shared: Vec<&String> = host.intersection(&known).collect();
-    host.difference(&known).for_each(|name| println!("not here: {name}"));
+    if !short {
+        host.difference(&known).for_each(|name| println!("not here: {name}"));
+    }
     Ok(Tests {
         counts: outcome.counts,
         ran: shared.iter().filter(|name| outcome.passed.contains(**name) && !outcome.gave_up.contains(**name)).count(),

@@ -20,8 +20,7 @@ type Job<'a> = Vec<&'a Target>;
 /// library is built by one thread.
 const AT_A_TIME: usize = 2;
 
-/// Does what can be done for each of `targets`, or the `short` of it beside the other steps of the check, in processes that share
-/// `folder`.
+/// Does what can be done for each of `targets`, or the `short` of it, in processes that share `folder`.
 ///
 /// # Errors
 ///
@@ -33,7 +32,7 @@ pub(super) fn run(targets: &[&Target], short: bool, folder: &Path) -> Result<Vec
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let screen = Mutex::new(());
     thread::scope(|scope| {
-        for _ in 0..if short { 1 } else { AT_A_TIME } {
+        for _ in 0..AT_A_TIME {
             scope.spawn(|| {
                 while let Some(job) = next() {
                     do_job(&job, short, folder, &screen);

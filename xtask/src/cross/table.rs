@@ -108,6 +108,24 @@ const ABOUT_PAGES: &[&str] = &[
     "--test=syscalls",
 ];
 
+/// The parts of the suite that are run on every change, where processors and systems differ: checked access and its handler, ranges,
+/// files, durability, what is not there. None of them starts an example.
+pub(crate) const IN_SHORT: &[&str] = &[
+    "--lib",
+    "--test=contract",
+    "--test=durability",
+    "--test=exceptions",
+    "--test=failure",
+    "--test=files",
+    "--test=lend",
+    "--test=matrix",
+    "--test=model",
+    "--test=once",
+    "--test=ranges",
+    "--test=signals",
+    "--test=windows",
+];
+
 const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[], parts: &[], always: true }];
 
 /// All targets, those that say most first.

@@ -22,7 +22,7 @@ impl View<Shared> {
     /// number's size; [`Unsupported`](io::ErrorKind::Unsupported) where there are no atomic accesses.
     #[inline]
     pub fn load_acquire<T: AtomicScalar>(&self, offset: usize) -> io::Result<T> {
-        range::check(offset, size_of::<T>(), self.len())?;
+        range::check_value::<T>(offset, self.len())?;
         let from = self.aligned::<T>(offset)?.cast_const();
         // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
         // address is aligned.
@@ -110,7 +110,8 @@ impl View<Shared> {
         offset: usize,
         attempt: impl Fn(*mut u8) -> Result<R, Short> + Copy,
     ) -> io::Result<R> {
-        self.check_write(offset, size_of::<T>())?;
+        range::check_value::<T>(offset, self.len())?;
+        self.check_writable()?;
         let to = self.aligned::<T>(offset)?;
         let attempt = move || attempt(to);
         if !self.mapping().never_exchanged() {

@@ -71,7 +71,7 @@ impl<A: Access> View<A> {
     /// ```
     #[inline]
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
-        range::check(offset, size_of::<T>(), self.len())?;
+        range::check_value::<T>(offset, self.len())?;
         // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
         match unsafe { T::try_load(self.as_ptr(), offset) } {
             Ok(value) if self.mapping().never_exchanged() => Ok(value),
@@ -147,7 +147,11 @@ impl<A: Access> View<A> {
     /// Nobody has a reference to the bytes of the range, if the view has them and they can be written.
     #[inline]
     unsafe fn copy_in(&self, buf: &[u8], offset: usize) -> io::Result<()> {
-        self.check_write(offset, buf.len())?;
+        range::check(offset, buf.len(), self.len())?;
+        // Writing nothing is allowed everywhere: every operation on an empty view is.
+        if !buf.is_empty() {
+            self.check_writable()?;
+        }
         let to = self.start_ptr().wrapping_add(offset);
         self.written(
             // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
@@ -164,7 +168,8 @@ impl<A: Access> View<A> {
     /// As [`copy_in`](Self::copy_in), for the bytes of the number.
     #[inline]
     unsafe fn put<T: Scalar>(&self, value: T, offset: usize) -> io::Result<()> {
-        self.check_write(offset, size_of::<T>())?;
+        range::check_value::<T>(offset, self.len())?;
+        self.check_writable()?;
         let to = self.start_ptr().wrapping_add(offset);
         self.written(
             // SAFETY: as in `copy_in`, for the bytes of the number.
@@ -193,12 +198,9 @@ impl<A: Access> View<A> {
         }
     }
 
-    /// The checks that writing needs.
     #[inline]
-    fn check_write(&self, offset: usize, len: usize) -> io::Result<()> {
-        range::check(offset, len, self.len())?;
-        // Writing nothing is allowed everywhere: every operation on an empty view is.
-        if len == 0 || self.protection().write() { Ok(()) } else { Err(read_only()) }
+    fn check_writable(&self) -> io::Result<()> {
+        if self.protection().write() { Ok(()) } else { Err(read_only()) }
     }
 
     // What is left to do after the first attempt at an access, whose checks have been made: `short` says how it fell short.
