@@ -18,6 +18,40 @@ const SHORT_TORTURE: (&str, &str) = ("FOLIO_TORTURE_SECONDS", "5");
 /// What makes the tests of random cases short, where it is not the code of those cases that is another one.
 pub(crate) const FEW_CASES: (&str, &str) = ("FOLIO_TEST_ONE_IN", "20");
 
+/// The tests that are also run as users run the library: those of arithmetic, of arguments and of races, and those with code that depends
+/// on features.
+const OPTIMIZED: [&str; 29] = [
+    "advise",
+    "background",
+    "claims",
+    "contract",
+    "devices",
+    "discard",
+    "durability",
+    "exceptions",
+    "failure",
+    "file_kinds",
+    "files",
+    "footprint",
+    "interrupted",
+    "lend",
+    "locks",
+    "matrix",
+    "memory_options",
+    "model",
+    "once",
+    "populate",
+    "ranges",
+    "remap",
+    "residency",
+    "sealing",
+    "signals",
+    "slices",
+    "syscalls",
+    "torture",
+    "two_processes",
+];
+
 /// A step, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
@@ -37,7 +71,7 @@ pub(crate) enum Step {
     DocsPrivate,
     /// The tests of features, and of the documentation with every feature
     Features,
-    /// The library's tests as users run the library: optimized, overflow unchecked; with every feature, and lints
+    /// Most of the library's tests as users run the library: optimized, overflow unchecked; with every feature, and lints
     Release,
     /// The library's lock-free parts under a model checker
     Model,
@@ -65,7 +99,7 @@ pub(crate) enum Step {
     Minimal,
     /// The package as users get it
     Package,
-    /// The tests about what differs, on another system and on other processors
+    /// The tests on another system and on other processors
     Cross,
 }
 
@@ -206,7 +240,8 @@ impl Step {
                 lints::while_compiling(&shell, lints::DRIVER, &[]);
                 // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
                 execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
-                let tests = cmd!(shell, "{cargo} test --package folio --all-features --release --lib --tests");
+                let tests = OPTIMIZED.iter().map(|test| format!("--test={test}"));
+                let tests = cmd!(shell, "{cargo} test --package folio --all-features --release --lib").args(tests);
                 execute(tests.env(SHORT_TORTURE.0, SHORT_TORTURE.1))
             }
             Step::Model => {

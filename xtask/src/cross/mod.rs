@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use table::{IN_SHORT, Level, Run, Std, TARGETS, Target, Way};
+use table::{Level, Run, Std, TARGETS, Target, Way};
 use xshell::{Shell, cmd};
 
 /// What the step `cross` of `cargo xtask ci` runs: another system, another word size, another instruction set with other page
@@ -32,7 +32,7 @@ pub(crate) struct Request {
     pub(crate) targets: Vec<String>,
     /// Print the names of the targets and end.
     pub(crate) list: bool,
-    /// Build only the parts of the suite that say most, and take only one way to run a target's programs.
+    /// Take only one way to run a target's programs, and less of the suite where that takes long.
     pub(crate) short: bool,
     /// Do as another of these commands asks, which shares this folder with it.
     pub(crate) part_of: Option<PathBuf>,
@@ -116,11 +116,11 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         Std::Built => &[foreign::BUILD_STD],
         Std::Ready => &[],
     };
-    let parts = if short { IN_SHORT } else { how.parts };
-    let suite = Suite { shell: &shell, target: triple, std, parts };
+    let few = Some(how.parts_in_short).filter(|parts| short && !parts.is_empty());
+    let suite = Suite { shell: &shell, target: triple, std, parts: few.unwrap_or(how.parts) };
     choose(&suite, &how.ways[0]);
     let start = Instant::now();
-    let built = suite.build(if short { IN_SHORT } else { &[] }).and_then(|()| how.prepare.before_tests(&shell));
+    let built = suite.build(few.unwrap_or_default()).and_then(|()| how.prepare.before_tests(&shell));
     let everything = match built.and_then(|()| suite.list()) {
         Ok(names) => names,
         Err(error) => return vec![Row::untested(triple, Err(error))],
@@ -132,7 +132,8 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         let name = page
             .filter(|_| how.ways.len() > 1)
             .map_or_else(|| triple.to_owned(), |page| format!("{triple}, {page} pages"));
-        let row = Row::tested(&name, run_one_way(&suite, way, short, &everything, folder));
+        let row =
+            Row::tested(&name, run_one_way(&suite, way, few.map_or(Known::All, |_| Known::Some), &everything, folder));
         println!("=== {name} ran for {:.0} seconds", start.elapsed().as_secs_f64());
         row
     };
@@ -177,7 +178,7 @@ fn choose(suite: &Suite<'_>, way: &Way) {
 fn run_one_way(
     suite: &Suite<'_>,
     way: &Way,
-    short: bool,
+    are: Known,
     everything: &BTreeSet<String>,
     folder: &Path,
 ) -> Result<Tests> {
@@ -185,9 +186,8 @@ fn run_one_way(
     let host = rows::read_names(folder)?;
     let tags: Vec<&str> = way.tags.iter().copied().chain([suite.target]).collect();
     let skips = skips::load()?;
-    let are = if short { Known::Some } else { Known::All };
     let left_out = skips::names(&skips, &tags, everything, are)?;
-    let (suite, known) = if short || way.parts.is_empty() {
+    let (suite, known) = if are == Known::Some || way.parts.is_empty() {
         (*suite, everything.clone())
     } else {
         let suite = Suite { parts: way.parts, ..*suite };
@@ -196,7 +196,7 @@ fn run_one_way(
     };
     let outcome = suite.run(&left_out, everything)?;
     let shared: Vec<&String> = host.intersection(&known).collect();
-    if !short {
+    if are == Known::All {
         host.difference(&known).for_each(|name| println!("not here: {name}"));
     }
     Ok(Tests {

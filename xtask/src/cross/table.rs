@@ -33,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) prepare: Prepare,
     /// Cargo's options for the parts of the suite that are built; none means all, the tests of documentation too.
     pub(crate) parts: &'static [&'static str],
+    /// Cargo's options for the parts that are built and run in the short form; none means as ever. Examples are not built then.
+    pub(crate) parts_in_short: &'static [&'static str],
     /// The same programs run once by each of these.
     pub(crate) ways: &'static [Way],
 }
@@ -83,7 +85,8 @@ const LARGE_PAGES: [(&str, &str); 4] = [FEW_CASES[0], FEW_CASES[1], FEW_CASES[2]
 /// others call too.
 const PROGRAMS: &[&str] = &["--lib", "--tests"];
 
-/// The parts of the suite that look at pages, for a page size between two with which all of it is run.
+/// The parts of the suite that look at pages, and those of checked access: for a page size between two with which all of it is run, and
+/// for one on every change.
 const ABOUT_PAGES: &[&str] = &[
     "--lib",
     "--test=advise",
@@ -96,6 +99,7 @@ const ABOUT_PAGES: &[&str] = &[
     "--test=matrix",
     "--test=memory_options",
     "--test=model",
+    "--test=once",
     "--test=paging",
     "--test=populate",
     "--test=ranges",
@@ -106,24 +110,6 @@ const ABOUT_PAGES: &[&str] = &[
     "--test=shared_memory",
     "--test=signals",
     "--test=syscalls",
-];
-
-/// The parts of the suite that are run on every change, where processors and systems differ: checked access and its handler, ranges,
-/// files, durability, what is not there. None of them starts an example.
-pub(crate) const IN_SHORT: &[&str] = &[
-    "--lib",
-    "--test=contract",
-    "--test=durability",
-    "--test=exceptions",
-    "--test=failure",
-    "--test=files",
-    "--test=lend",
-    "--test=matrix",
-    "--test=model",
-    "--test=once",
-    "--test=ranges",
-    "--test=signals",
-    "--test=windows",
 ];
 
 const NATIVE: &[Way] = &[Way { runner: "", tags: &["native", "pages-4k"], variables: &[], parts: &[], always: true }];
@@ -138,6 +124,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
+            parts_in_short: ABOUT_PAGES,
             ways: &[
                 Way {
                     runner: "qemu-aarch64 -L /usr/aarch64-linux-gnu",
@@ -171,6 +158,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
+            parts_in_short: &[],
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
@@ -189,6 +177,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: &[],
+            parts_in_short: &[],
             // There are no routines for this processor, and the kernel's copies take longer.
             ways: &[Way {
                 runner: "",
@@ -207,6 +196,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Built,
             prepare: Prepare::Musl,
             parts: &[],
+            parts_in_short: &[],
             ways: NATIVE,
         }),
     },
@@ -218,6 +208,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Built,
             prepare: Prepare::Wine,
             parts: &[],
+            parts_in_short: &[],
             ways: &[Way {
                 runner: "wine",
                 tags: &["wine", "pages-4k"],
