@@ -89,8 +89,6 @@ pub(crate) enum Step {
     CheckFreebsd,
     /// Types and lints on Windows
     CheckWindows,
-    /// Types and lints on WebAssembly without a system interface
-    CheckWasm,
     /// The crates that stand in for memmap2 and memmap: their APIs, their tests and those of what they stand in for
     Compat,
     /// Lints, and the tests that can run, on WebAssembly with a system interface
@@ -155,7 +153,7 @@ const LANES: [&[Step]; 4] = {
     [
         &[Rules, Fmt, Clippy, ClippyBare, Docs, DocsPrivate, Features, Compat, Package, Model, Interleavings],
         &[Release, Tour, Bench, Heap, Minimal],
-        &[CheckApple, CheckFreebsd, CheckWindows, CheckWasm, Wasi],
+        &[CheckApple, CheckFreebsd, CheckWindows, Wasi],
         &[Cross],
     ]
 };
@@ -266,7 +264,6 @@ impl Step {
             // What the tests say of systems that are not Linux, they say on Apple's.
             Step::CheckFreebsd => foreign::lint("x86_64-unknown-freebsd", Scope::Library),
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Everything),
-            Step::CheckWasm => foreign::lint("wasm32-unknown-unknown", Scope::Library),
             Step::Compat => compat::run(),
             Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
