@@ -77,7 +77,7 @@ enum Command {
         /// Print the table of targets and end
         #[arg(long)]
         list: bool,
-        /// Do what is done on every change: one page size for each processor
+        /// Do what is done on every change: one page size for each processor, and parts of the suite for aarch64
         #[arg(long)]
         short: bool,
         /// Do a part of what another of these commands does, which waits for the results in this folder

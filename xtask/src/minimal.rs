@@ -25,7 +25,8 @@ const TOO_NEW: &[(&str, &str)] = &[
 /// Systems whose interface crate has a version of its own, or other parts: built for, too.
 const FOREIGN: &[&str] = &["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 
-/// Builds the library, and runs the tests that reach most system calls, with the lowest versions of its direct dependencies.
+/// Builds the library and its tests, and runs those that reach most system calls, with the lowest versions of its direct
+/// dependencies.
 ///
 /// # Errors
 ///
@@ -68,6 +69,7 @@ pub(crate) fn run() -> Result<()> {
     }
     shell.write_file(&manifest, tested.to_string())?;
     execute(cmd!(shell, "{cargo} generate-lockfile"))?;
+    execute(cmd!(shell, "{cargo} check --package folio --all-features --locked --examples --tests"))?;
     let tests =
         cmd!(shell, "{cargo} test --package folio --all-features --locked --lib --test contract --test signals");
     execute(tests.env(FEW_CASES.0, FEW_CASES.1))
