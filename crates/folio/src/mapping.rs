@@ -6,6 +6,7 @@ mod seal;
 use crate::Protection;
 use crate::background;
 use crate::error::invalid_input;
+use crate::fault;
 use crate::fault::lent::{self, Aside, Extent, Lent, Watch};
 use crate::flushes::Flushes;
 use crate::paging::Locks;
@@ -90,10 +91,6 @@ unsafe impl Send for Mapping {}
 // SAFETY: `&Mapping` gives no access to the bytes, only addresses; the fields change through `&mut self` or are
 // synchronised themselves (`OnceLock`).
 unsafe impl Sync for Mapping {}
-
-/// Whether a mapping of this process has ever had a [`Lent`]: if not, no page of any has been exchanged. Most programs never lend a
-/// slice, and one look at this costs their accesses less than a look at their mapping.
-static LENDING: AtomicBool = AtomicBool::new(false);
 
 /// What [`Mapping::new`] needs to know.
 #[derive(Debug)]
@@ -261,17 +258,8 @@ impl Mapping {
         }
         let aside = if self.private { Aside::Moved } else { Aside::Doubled };
         let lent = self.new_lent(aside)?;
-        Ok(Some(self.set_lent(lent)))
-    }
-
-    /// Has `lent` be the one, unless another thread was faster.
-    fn set_lent(&self, lent: Box<Lent>) -> &Lent {
-        self.lent.get_or_init(|| {
-            // Before anybody can get at `lent`, and so before a page is exchanged. The exchange puts a barrier on every thread in
-            // between, which makes this seen as well as the number of exchanges.
-            LENDING.store(true, Ordering::Release);
-            lent
-        })
+        // Unless another thread was faster.
+        Ok(Some(self.lent.get_or_init(|| lent)))
     }
 
     fn new_lent(&self, aside: Aside) -> io::Result<Box<Lent>> {
@@ -293,7 +281,7 @@ impl Mapping {
     /// Watches over the range as it is now.
     fn fill_lost_pages(&mut self) -> io::Result<()> {
         let lent = self.new_lent(Aside::Dropped)?;
-        self.set_lent(lent);
+        self.lent.get_or_init(|| lent);
         self.watch();
         Ok(())
     }
@@ -313,7 +301,7 @@ impl Mapping {
     /// mapped there; if not, access has to look whether it was disturbed.
     #[inline]
     pub(crate) fn never_exchanged(&self) -> bool {
-        !LENDING.load(Ordering::Acquire) || self.exchanged().is_none()
+        fault::never_exchanged() || self.exchanged().is_none()
     }
 
     /// The pages of this mapping, if any of them has ever been exchanged.

@@ -7,9 +7,9 @@
 /// | | read | write | execute | changes reach the file | file must be open for |
 /// |---|---|---|---|---|---|
 /// | `Read` | yes | no | no | | reading |
+/// | `ReadExecute` | yes | no | yes | | reading, on a file system not mounted `noexec`; on Windows executing too |
 /// | `ReadWrite` | yes | yes | no | yes | reading and writing |
 /// | `ReadCopy` | yes | yes | no | no | reading |
-/// | `ReadExecute` | yes | no | yes | | reading, on a file system not mounted `noexec`; on Windows executing too |
 ///
 /// # Examples
 ///
@@ -22,8 +22,11 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protection {
+    // Those that allow writing are the last: access asks which side it is with one comparison.
     /// Reading only.
     Read,
+    /// Reading and executing.
+    ReadExecute,
     /// Reading and writing; what is written shows in the file at once for everybody who reads it or maps it (on OpenBSD after a
     /// flush: mmap(2) there; where mappings are copies, as on WebAssembly, after a flush or when the last view is gone), and is on
     /// stable storage after a flush.
@@ -31,8 +34,6 @@ pub enum Protection {
     /// Reading and writing a private copy (copy-on-write): what is written shows in this mapping only, and flushing does
     /// nothing. It is not a snapshot: a page that has not been written yet may show later changes of the file.
     ReadCopy,
-    /// Reading and executing.
-    ReadExecute,
 }
 
 impl Protection {

@@ -9,8 +9,9 @@ use std::ops::Range;
 /// Checks that `offset .. offset + len` lies inside `0 .. whole`.
 #[inline]
 pub(crate) fn check(offset: usize, len: usize, whole: usize) -> io::Result<()> {
-    match offset.checked_add(len) {
-        Some(end) if end <= whole => Ok(()),
+    // How far back from the end: a number in which the offset has no part.
+    match whole.checked_sub(len) {
+        Some(last) if offset <= last => Ok(()),
         _ => Err(past_end()),
     }
 }

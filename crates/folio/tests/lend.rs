@@ -198,6 +198,53 @@ fn checked_access_does_not_take_the_zeros_for_data() {
     other.flush().unwrap();
 }
 
+/// From the first exchange of a process on, every access looks at its mapping: all go on as before, and what is not to be made twice is
+/// made once.
+#[test]
+fn after_a_loss_access_to_all_mappings_goes_on() {
+    let file = file(3);
+    let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+    let other = MmapViewSync::anonymous(100).unwrap();
+    // SAFETY: nobody writes the file while the slice is read.
+    let result = unsafe {
+        view.with_slice(|bytes| {
+            file.set_len(folio::page_size() as u64).unwrap();
+            sum(bytes)
+        })
+    };
+    assert_eq!(result.is_err(), lends_memory());
+    refill(&file, 3);
+    let all = |view: &MmapViewSync| {
+        view.store(0, 5u8).unwrap();
+        view.store(1, 0x0102u16).unwrap();
+        view.store(4, 7u32).unwrap();
+        view.store(8, 9u64).unwrap();
+        view.store(16, 11u128).unwrap();
+        assert_eq!(view.load::<u8>(0).unwrap(), 5);
+        assert_eq!(view.load::<u16>(1).unwrap(), 0x0102);
+        assert_eq!(view.load::<u32>(4).unwrap(), 7);
+        assert_eq!(view.load::<u64>(8).unwrap(), 9);
+        assert_eq!(view.load::<u128>(16).unwrap(), 11);
+        for len in [0, 1, 3, 9, 20, 50u8] {
+            let (written, mut read) = (vec![len + 1; len.into()], vec![0; len.into()]);
+            view.write_all_at(&written, 40).unwrap();
+            view.read_exact_at(&mut read, 40).unwrap();
+            assert_eq!(read, written);
+        }
+        if folio::fault::ATOMIC_WIDTH > 1 {
+            assert_eq!(view.fetch_add(8, 1u64).unwrap(), 9);
+            assert_eq!(view.compare_exchange(8, 10u64, 12).unwrap(), 10);
+            view.store_release(4, 8u32).unwrap();
+            assert_eq!((view.load_acquire::<u64>(8).unwrap(), view.load_acquire::<u32>(4).unwrap()), (12, 8));
+        }
+    };
+    for view in [&view, &other] {
+        all(view);
+        // In a thread that has not made an access yet.
+        thread::scope(|scope| scope.spawn(|| all(view)).join()).unwrap();
+    }
+}
+
 #[cfg(all(any(target_os = "linux", target_os = "android"), any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn cut_and_sum(view: &MmapViewSync, file: &File) -> std::io::Result<u64> {
     // SAFETY: nobody writes the file of a test while a closure runs.

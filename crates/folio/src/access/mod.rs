@@ -74,9 +74,8 @@ impl<A: Access> View<A> {
         range::check_value::<T>(offset, self.len())?;
         // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
         match unsafe { T::try_load(self.as_ptr(), offset) } {
-            Ok(value) if self.mapping().never_exchanged() => Ok(value),
-            Ok(_) => apart(self.load_on(offset, None)),
-            Err(short) => apart(self.load_on(offset, Some(short))),
+            Ok(value) => Ok(value),
+            Err(short) => apart(self.load_on(offset, short)),
         }
     }
 
@@ -134,9 +133,8 @@ impl<A: Access> View<A> {
         // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
         // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
         match unsafe { fault::try_read(from, to, len) } {
-            Ok(()) if self.mapping().never_exchanged() => Ok(()),
-            Ok(()) => apart(self.copy_out_on(buf, offset, None)),
-            Err(short) => apart(self.copy_out_on(buf, offset, Some(short))),
+            Ok(()) => Ok(()),
+            Err(short) => apart(self.copy_out_on(buf, offset, short)),
         }
     }
 
@@ -148,17 +146,17 @@ impl<A: Access> View<A> {
     #[inline]
     unsafe fn copy_in(&self, buf: &[u8], offset: usize) -> io::Result<()> {
         range::check(offset, buf.len(), self.len())?;
-        // Writing nothing is allowed everywhere: every operation on an empty view is.
-        if !buf.is_empty() {
-            self.check_writable()?;
+        if !self.protection().write() {
+            // Writing nothing is allowed everywhere: every operation on an empty view is.
+            return if buf.is_empty() { Ok(()) } else { Err(read_only()) };
         }
         let to = self.start_ptr().wrapping_add(offset);
-        self.written(
-            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
-            // vouches for its bytes, and `buf` is borrowed.
-            || unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) },
-            |short| self.copy_in_on(buf, offset, short),
-        )
+        // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
+        // vouches for its bytes, and `buf` is borrowed.
+        match unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) } {
+            Ok(()) => Ok(()),
+            Err(short) => apart(self.copy_in_on(buf, offset, short)),
+        }
     }
 
     /// Stores a number, after the checks that writing needs.
@@ -171,30 +169,10 @@ impl<A: Access> View<A> {
         range::check_value::<T>(offset, self.len())?;
         self.check_writable()?;
         let to = self.start_ptr().wrapping_add(offset);
-        self.written(
-            // SAFETY: as in `copy_in`, for the bytes of the number.
-            || unsafe { value.try_store(to) },
-            |short| self.put_on(value, offset, short),
-        )
-    }
-
-    /// Makes an attempt to write if no page was ever exchanged, and hands on what is left to do after it.
-    ///
-    /// It looks before the attempt as well as after it: what is written must not be written once more without need, for somebody
-    /// may have answered to it already.
-    #[inline]
-    fn written(
-        &self,
-        attempt: impl FnOnce() -> Result<(), Short>,
-        rest: impl Fn(Option<Short>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        if !self.mapping().never_exchanged() {
-            return apart(rest(None));
-        }
-        match attempt() {
-            Ok(()) if self.mapping().never_exchanged() => Ok(()),
-            Ok(()) => apart(rest(None)),
-            Err(short) => apart(rest(Some(short))),
+        // SAFETY: as in `copy_in`, for the bytes of the number.
+        match unsafe { value.try_store(to) } {
+            Ok(()) => Ok(()),
+            Err(short) => apart(self.put_on(value, offset, short)),
         }
     }
 
@@ -204,26 +182,25 @@ impl<A: Access> View<A> {
     }
 
     // What is left to do after the first attempt at an access, whose checks have been made: `short` says how it fell short.
-    // `None` says that a page of the mapping was exchanged before, or may have been while it was made.
     //
     // These take what the code around the attempt has in registers, so that it has nothing to put aside for them.
 
     #[cold]
     #[inline(never)]
-    fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Option<Short>) -> Result<(), Stop> {
+    fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Short) -> Result<(), Stop> {
         let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
         // SAFETY: as in the attempt.
-        let first = short.map(|short| unsafe { fault::read_on(from, to, len, short) });
+        let first = Some(unsafe { fault::read_on(from, to, len, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, len, first, || unsafe { fault::read(from, to, len) })
     }
 
     #[cold]
     #[inline(never)]
-    fn copy_in_on(&self, buf: &[u8], offset: usize, short: Option<Short>) -> io::Result<()> {
+    fn copy_in_on(&self, buf: &[u8], offset: usize, short: Short) -> io::Result<()> {
         let (from, to, len) = (buf.as_ptr(), self.start_ptr().wrapping_add(offset), buf.len());
         // SAFETY: as in the attempt.
-        let first = short.map(|short| unsafe { fault::write_on(to, from, len, short) });
+        let first = begun(short).then(|| unsafe { fault::write_on(to, from, len, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, len, first, || unsafe { fault::write(to, from, len) })
             .map_err(|stop| stop.into_error(offset))
@@ -231,10 +208,10 @@ impl<A: Access> View<A> {
 
     #[cold]
     #[inline(never)]
-    fn load_on<T: Scalar>(&self, offset: usize, short: Option<Short>) -> io::Result<T> {
+    fn load_on<T: Scalar>(&self, offset: usize, short: Short) -> io::Result<T> {
         let from = self.as_ptr().wrapping_add(offset);
         // SAFETY: as in the attempt.
-        let first = short.map(|short| unsafe { T::load_on(from, short) });
+        let first = Some(unsafe { T::load_on(from, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, size_of::<T>(), first, || unsafe { T::load(from) })
             .map_err(|stop| stop.into_error(offset))
@@ -242,10 +219,10 @@ impl<A: Access> View<A> {
 
     #[cold]
     #[inline(never)]
-    fn put_on<T: Scalar>(&self, value: T, offset: usize, short: Option<Short>) -> io::Result<()> {
+    fn put_on<T: Scalar>(&self, value: T, offset: usize, short: Short) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         // SAFETY: as in the attempt.
-        let first = short.map(|short| unsafe { value.store_on(to, short) });
+        let first = begun(short).then(|| unsafe { value.store_on(to, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, size_of::<T>(), first, || unsafe { value.store(to) })
             .map_err(|stop| stop.into_error(offset))
@@ -291,6 +268,12 @@ impl<A: Access> View<A> {
             Err(stop) => stop,
         })
     }
+}
+
+/// Whether an attempt to write is gone on with, rather than begun anew with a look at its pages before: what is written must not be
+/// written once more without need, for somebody may have answered to it already.
+fn begun(short: Short) -> bool {
+    short != Short::UNTRIED || fault::never_exchanged()
 }
 
 /// The answer of code that is seldom run, taken apart and put together again. It does not meet the answer of an attempt then, which is

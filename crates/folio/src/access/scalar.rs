@@ -37,10 +37,7 @@ pub(super) mod sealed {
         /// As [`try_load`](Self::try_load).
         unsafe fn load(src: *const u8) -> Result<Self, Stop> {
             // SAFETY: the same obligations, passed on.
-            unsafe { Self::try_load(src, 0) }.or_else(|short| {
-                // SAFETY: the same obligations, passed on.
-                unsafe { Self::load_on(src, short) }
-            })
+            unsafe { Self::load_on(src, Short::DOUBTFUL) }
         }
 
         /// # Safety

@@ -156,3 +156,14 @@ pub(super) fn use_kernel_copies() -> io::Result<()> {
 pub(super) fn prepare() -> io::Result<Option<()>> {
     Ok(None)
 }
+
+/// See [`super::never_exchanged`]. It takes routines to exchange a page.
+#[inline]
+pub(super) fn never_exchanged() -> bool {
+    true
+}
+
+/// Never called.
+pub(super) fn note_exchange() {
+    unreachable!("no page is exchanged without routines");
+}

@@ -237,6 +237,16 @@ impl Error for Fault {}
 
 // An access has two parts. The first attempt (`try_*`) is inlined into the code that asks for the access, and nearly always
 // suffices. What is left to do if it falls short (`*_on`) is far from there.
+//
+// Copies, loads and stores that were made when pages had been exchanged are handed back as doubtful, and are whole for the `*_on`
+// functions. Atomic accesses, which cannot be repeated, keep their answer: who makes them has to ask `never_exchanged` as well.
+
+/// Whether no page of any mapping of this process has ever been exchanged (see [`lent`]). If so, whatever was done before was done to
+/// what is mapped. One look at this costs less than a look at the mapping, and in most programs is enough.
+#[inline]
+pub(crate) fn never_exchanged() -> bool {
+    way::never_exchanged()
+}
 
 /// Tries to copy `len` bytes of a mapping into memory of the caller.
 ///
@@ -251,7 +261,7 @@ pub(crate) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Resul
     unsafe { way::try_read(src, dst, len) }
 }
 
-/// Tries to copy `len` bytes of the caller into a mapping.
+/// Tries to copy `len` bytes of the caller into a mapping. Tries nothing once pages have been exchanged.
 ///
 /// # Safety
 ///
@@ -275,7 +285,8 @@ pub(crate) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result
     unsafe { way::try_load(base, offset) }
 }
 
-/// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
+/// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`]. Tries nothing once
+/// pages have been exchanged.
 ///
 /// # Safety
 ///
@@ -351,7 +362,7 @@ pub(crate) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, short: S
     unsafe { way::write_on(dst, src, len, short) }
 }
 
-/// Goes on where [`try_load`] of the word at `src` fell short.
+/// Goes on where [`try_load`] of the word at `src` fell short. A load that was doubtful is made again.
 ///
 /// # Safety
 ///

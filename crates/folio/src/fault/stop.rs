@@ -7,7 +7,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 
-/// How far the first attempt at an access came that fell short: all that [`read_on`](super::read_on) and its like need to
+/// How far the first attempt at an access came that did not settle it: all that [`read_on`](super::read_on) and its like need to
 /// know, in one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Short(NonZeroUsize);
@@ -16,6 +16,10 @@ impl Short {
     /// Nothing was tried: the thread has not been prepared, or the kernel has to do it.
     #[allow(dead_code, reason = "nothing falls short where mappings are ordinary memory")]
     pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
+
+    /// It was made, but pages have been exchanged in this process: whether it has met what is mapped is still to be found out.
+    #[allow(dead_code, reason = "pages are exchanged where there are routines")]
+    pub(crate) const DOUBTFUL: Short = Short(NonZeroUsize::new(usize::MAX - 1).unwrap());
 
     /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.
     #[allow(dead_code, reason = "routines alone get so far")]

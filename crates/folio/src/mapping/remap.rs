@@ -132,7 +132,7 @@ impl Mapping {
     /// Puts back what lends slices of this mapping.
     fn lend_again(&mut self, lent: Option<Box<Lent>>, watched: bool) {
         if let Some(lent) = lent {
-            self.set_lent(lent);
+            self.lent.get_or_init(|| lent);
         }
         if watched {
             self.watch();

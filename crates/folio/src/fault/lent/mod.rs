@@ -58,9 +58,13 @@ static TABLE: Table<Lent> = Table::new();
 /// tried again.
 pub(super) fn recover(address: usize) -> bool {
     TABLE
-        .find(address, |lent| match lent.lose(lent.extent().page_at(address)) {
-            Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
-            Loss::Refused => None,
+        .find(address, |lent| {
+            // The barrier before the exchange [P2] makes this seen as well.
+            super::way::note_exchange();
+            match lent.lose(lent.extent().page_at(address)) {
+                Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
+                Loss::Refused => None,
+            }
         })
         .is_some()
 }

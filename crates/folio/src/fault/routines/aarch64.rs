@@ -8,10 +8,11 @@
 //! | `x1` | where to load from |
 //! | `x2` | bytes to copy |
 //! | `x3` | first byte of the view's side |
-//! | `x4` | end of the view's side |
-//! | `x0` | afterwards: the bytes that were not copied |
+//! | `x4` | the table that the routine stands in |
+//! | `x5` | after a fault: where on the view's side it was |
+//! | `x0` | afterwards: the bytes that were not copied; if that is none, what the table has for it |
 //!
-//! The handler compares the address of a fault with `x3` and `x4`, and moves `x4` to it.
+//! The handler compares the address of a fault with the view's side, which `x3` and `x2` tell, and puts it in `x5`.
 //!
 //! A single access is inline assembly, in whatever crate it comes to stand in, and tells the handler by registers what it is:
 //!
@@ -19,7 +20,7 @@
 //! |---|---|
 //! | `x0` and `x1` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
 //! | `x2` | where to go on after a fault, close behind the access; afterwards: the same, or 0 when it was not made |
-//! | `x3` | [`single::MARK`] |
+//! | `x3` | [`single::MARK`]; 0 when it was not made |
 //!
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail.
@@ -30,6 +31,7 @@ use super::regions::Region;
 use super::single;
 use super::table::Routines;
 use std::arch::asm;
+use std::sync::atomic::AtomicUsize;
 
 /// `bti c`, in the form that older processors take for no operation.
 #[rustfmt::skip]
@@ -49,34 +51,34 @@ routines! {{
         "ldur q1, [x9, #-16]",
         "str q0, [x0]",
         "stur q1, [x10, #-16]",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         "2:",
         "tbz x2, #3, 3f",
-        "ldr x5, [x1]",
+        "ldr x11, [x1]",
         "ldur x6, [x9, #-8]",
-        "str x5, [x0]",
+        "str x11, [x0]",
         "stur x6, [x10, #-8]",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         "3:",
         "tbz x2, #2, 4f",
-        "ldr w5, [x1]",
+        "ldr w11, [x1]",
         "ldur w6, [x9, #-4]",
-        "str w5, [x0]",
+        "str w11, [x0]",
         "stur w6, [x10, #-4]",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         "4:",
         "cbz x2, 3f",
-        "ldrb w5, [x1]",
+        "ldrb w11, [x1]",
         "tbz x2, #1, 2f",
         "ldurh w6, [x9, #-2]",
         "sturh w6, [x10, #-2]",
         "2:",
-        "strb w5, [x0]",
+        "strb w11, [x0]",
         "3:",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         ".p2align 4",
         "5:",
@@ -86,7 +88,7 @@ routines! {{
         "ldp q2, q3, [x9, #-32]",
         "stp q0, q1, [x0]",
         "stp q2, q3, [x10, #-32]",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         ".p2align 4",
         "6:",
@@ -99,29 +101,29 @@ routines! {{
         "stp q2, q3, [x0, #32]",
         "stp q4, q5, [x10, #-64]",
         "stp q6, q7, [x10, #-32]",
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
         ".p2align 4",
         "7:",
         "str q0, [x0]",
         at!("copy.body.end"),
-        // `x5` the cursor in the destination, aligned and behind the head that was stored already, `x6` the one in the
+        // `x11` the cursor in the destination, aligned and behind the head that was stored already, `x6` the one in the
         // source, `x7` where the last full round may begin.
-        "add x5, x0, #16",
-        "and x5, x5, #-16",
-        "sub x6, x5, x0",
+        "add x11, x0, #16",
+        "and x11, x11, #-16",
+        "sub x6, x11, x0",
         "add x6, x1, x6",
         "sub x7, x10, #64",
         ".p2align 4",
         at!("copy.loop"),
         "ldp q0, q1, [x6]",
         "ldp q2, q3, [x6, #32]",
-        "stp q0, q1, [x5]",
-        "stp q2, q3, [x5, #32]",
+        "stp q0, q1, [x11]",
+        "stp q2, q3, [x11, #32]",
         at!("copy.loop.end"),
         "add x6, x6, #64",
-        "add x5, x5, #64",
-        "cmp x5, x7",
+        "add x11, x11, #64",
+        "cmp x11, x7",
         concat!("b.lo ", label!("copy.loop")),
         at!("copy.tail"),
         "ldp q0, q1, [x9, #-64]",
@@ -129,26 +131,22 @@ routines! {{
         "stp q0, q1, [x10, #-64]",
         "stp q2, q3, [x10, #-32]",
         at!("copy.tail.end"),
-        "mov x0, #0",
+        "ldr x0, [x4, #8]",
         "ret",
 
-        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy before it is what
-        // a wide move has reached over: from the cursors, byte by byte. `x7` becomes the view's cursor. If there is
-        // something to copy, the page may be back by then, so it is tried again.
+        // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
+        // from the cursors, byte by byte, up to that place or to one before it that is lost too. `x7` becomes the view's cursor.
         at!("lost.loop"),
-        "sub x7, x5, x0",
-        "mov x0, x5",
+        "sub x7, x11, x0",
+        "mov x0, x11",
         "mov x1, x6",
         concat!("b ", label!("resume")),
         at!("lost.body"),
         "mov x7, #0",
         at!("resume"),
         "add x7, x3, x7",
-        "cmp x7, x4",
-        concat!("b.hs ", label!("lost.bytes")),
-        "add x4, x3, x2",
         "2:",
-        "cmp x7, x4",
+        "cmp x7, x5",
         concat!("b.hs ", label!("lost.bytes")),
         at!("bytes"),
         "ldrb w6, [x1]",
@@ -162,7 +160,10 @@ routines! {{
         // Here at the end, and after a fault on the way.
         at!("lost.bytes"),
         "sub x7, x7, x3",
-        "sub x0, x2, x7",
+        "subs x0, x2, x7",
+        "b.ne 2f",
+        "ldr x0, [x4, #8]",
+        "2:",
         "ret",
     )
 
@@ -181,9 +182,9 @@ routines! {{
 // SAFETY: the block above defines these symbols, with this calling convention and these arguments.
 unsafe extern "C" {
     #[link_name = symbol!("copy")]
-    fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
+    fn copy16(dst: *mut u8, src: *const u8, len: usize, view: *const u8, routines: &Routines) -> usize;
     #[link_name = symbol!("untried.copy")]
-    fn untried_copy(dst: *mut u8, src: *const u8, len: usize, view: *const u8, end: *const u8) -> usize;
+    fn untried_copy(dst: *mut u8, src: *const u8, len: usize, view: *const u8, routines: &Routines) -> usize;
     #[link_name = symbol!("regions")]
     pub(super) static REGIONS: [Region; 5];
 }
@@ -191,14 +192,22 @@ unsafe extern "C" {
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
 
-/// Destination, source, length, the view's side and its end. Answers how many bytes were not copied.
-pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, *const u8) -> usize;
+/// What the copies take `done` for.
+const _: () = assert!(std::mem::offset_of!(Routines, done) == 8);
+
+/// Destination, source, length, the view's side, the table that the routine stands in. Answers how many bytes were not copied.
+pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, &Routines) -> usize;
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines { copy: untried_copy };
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, done: AtomicUsize::new(0) };
 
 /// There is one kind of processor only.
-static TABLE: Routines = Routines { copy: copy16 };
+static TABLE: Routines = Routines { copy: copy16, done: AtomicUsize::new(0) };
+
+/// All tables, for what changes in each.
+pub(super) fn tables() -> impl Iterator<Item = &'static Routines> {
+    [&TABLE].into_iter()
+}
 
 /// The best routines for this processor.
 pub(super) fn best() -> &'static Routines {
@@ -224,7 +233,7 @@ pub(super) fn base() -> usize {
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, view, view.wrapping_add(len)) }
+    unsafe { (routines.copy)(dst, src, len, view, routines) }
 }
 
 /// How many bytes end where a single access ends and are its own: no block is shorter. What is guarded lies in them.
@@ -263,6 +272,70 @@ macro_rules! guarded {
         }
         usize::from(exit == 0)
     }};
+}
+
+/// [`guarded`], which takes [`single::INTACT`] from the mark that it leaves: answers what [`single::settled`] wants to know.
+macro_rules! settling {
+    ($access:literal, $base:expr, $offset:expr, $($operand:tt)+) => {{
+        let left: u32;
+        // SAFETY: as in `guarded`; what is taken from the mark is a number of ours.
+        unsafe {
+            asm!(
+                "adr x2, 3f",
+                "movz w3, #{low}",
+                "movk w3, #{high}, lsl #16",
+                $access,
+                "3:",
+                "ldr {intact:w}, [{intact}]",
+                "sub w3, w3, {intact:w}",
+                low = const single::MARK & 0xffff,
+                high = const single::MARK >> 16,
+                intact = inout(reg) &raw const single::INTACT => _,
+                in("x0") $base,
+                in("x1") $offset,
+                out("x2") _,
+                out("w3") left,
+                $($operand)+
+            );
+        }
+        left
+    }};
+}
+
+/// Loads a word from `offset` bytes behind `base`, and says if it is doubtful.
+///
+/// The compiler may keep over this what it has read from memory: that is what loops over many loads live on.
+///
+/// # Safety
+///
+/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
+#[inline]
+pub(super) unsafe fn load_settled<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let value: u64;
+    let left = match W::WIDTH {
+        1 => settling!("ldrb {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
+        2 => settling!("ldrh {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
+        4 => settling!("ldr {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
+        _ => settling!("ldr {value:x}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
+    };
+    single::settled(value, left).map(W::narrow)
+}
+
+/// Stores a word, and says if that is doubtful.
+///
+/// # Safety
+///
+/// As [`store`].
+#[inline]
+pub(super) unsafe fn store_settled<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let value = value.widen();
+    let left = match W::WIDTH {
+        1 => settling!("strb {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
+        2 => settling!("strh {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
+        4 => settling!("str {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
+        _ => settling!("str {value:x}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
+    };
+    single::settled((), left)
 }
 
 /// Loads a word from `offset` bytes behind `base`.

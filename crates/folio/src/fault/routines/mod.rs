@@ -30,6 +30,20 @@ pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_ker
 
 use super::word::{AtomicWord, Word};
 use super::{Short, Stop, kernel};
+use std::sync::atomic::Ordering;
+
+/// See [`super::never_exchanged`].
+#[inline]
+pub(super) fn never_exchanged() -> bool {
+    single::intact()
+}
+
+/// Has all accesses be doubtful that the threads make after a barrier. For the handler, before the barrier.
+#[allow(dead_code, reason = "pages are exchanged on Linux alone")]
+pub(super) fn note_exchange() {
+    single::note_exchange();
+    machine::tables().for_each(|table| table.done.store(Short::DOUBTFUL.left(), Ordering::Relaxed));
+}
 
 /// See [`super::try_read`].
 ///
@@ -49,8 +63,12 @@ pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Resul
 /// As [`super::try_write`].
 #[inline]
 pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
+    let routines = prepare::routines();
+    if routines.done.load(Ordering::Acquire) != 0 {
+        return Err(Short::UNTRIED);
+    }
     // SAFETY: passed on; the routines are this thread's.
-    Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, dst) })
+    Short::or((), unsafe { machine::copy(routines, dst, src, len, dst) })
 }
 
 /// Whether this thread makes single accesses by itself.
@@ -68,7 +86,7 @@ fn tries() -> Result<(), Short> {
 pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
-    unsafe { machine::load(base, offset) }
+    unsafe { machine::load_settled(base, offset) }
 }
 
 /// See [`super::try_store`].
@@ -79,8 +97,11 @@ pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result
 #[inline]
 pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
     tries()?;
+    if !never_exchanged() {
+        return Err(Short::UNTRIED);
+    }
     // SAFETY: passed on; this thread is prepared.
-    unsafe { machine::store(dst, value) }
+    unsafe { machine::store_settled(dst, value) }
 }
 
 /// See [`super::try_load_acquire`].
@@ -133,6 +154,11 @@ pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 
 // What is left to do after a first attempt has fallen short.
 
+/// Prepares this thread, unless it is prepared. `false` if the program has chosen kernel copies.
+fn prepared() -> Result<bool, Stop> {
+    Ok(prepare::tries() || prepare::prepare().map_err(Stop::Failed)?.is_some())
+}
+
 /// See [`super::read_on`].
 ///
 /// # Safety
@@ -142,7 +168,7 @@ pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 #[inline(never)]
 pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short: Short) -> Result<(), Stop> {
     if short == Short::UNTRIED {
-        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+        if !prepared()? {
             // SAFETY: the same obligations, passed on.
             return unsafe { kernel::read(src, dst, len) };
         }
@@ -152,7 +178,7 @@ pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short
             Err(again) => short = again,
         }
     }
-    Err(Stop::lost(len - short.left()))
+    if short == Short::DOUBTFUL { Ok(()) } else { Err(Stop::lost(len - short.left())) }
 }
 
 /// See [`super::write_on`].
@@ -164,17 +190,17 @@ pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short
 #[inline(never)]
 pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut short: Short) -> Result<(), Stop> {
     if short == Short::UNTRIED {
-        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+        if !prepared()? {
             // SAFETY: the same obligations, passed on.
             return unsafe { kernel::write(dst, src, len) };
         }
-        // SAFETY: the same obligations, passed on.
-        match unsafe { try_write(dst, src, len) } {
+        // SAFETY: passed on; the routines are this thread's.
+        match Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, dst) }) {
             Ok(()) => return Ok(()),
             Err(again) => short = again,
         }
     }
-    Err(Stop::lost(len - short.left()))
+    if short == Short::DOUBTFUL { Ok(()) } else { Err(Stop::lost(len - short.left())) }
 }
 
 /// See [`super::load_on`].
@@ -185,8 +211,16 @@ pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut shor
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W, Stop> {
-    // SAFETY: the same obligations, passed on.
-    match insist(short, || unsafe { try_load(src, 0) })? {
+    let attempt = || {
+        tries()?;
+        // SAFETY: passed on; this thread is prepared.
+        unsafe { machine::load(src, 0) }
+    };
+    let short = match if short == Short::DOUBTFUL { attempt() } else { Err(short) } {
+        Ok(value) => return Ok(value),
+        Err(short) => short,
+    };
+    match insist(short, attempt)? {
         Insisted::Done(value) => Ok(value),
         Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
         Insisted::Lost => {
@@ -208,8 +242,15 @@ pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W,
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> Result<(), Stop> {
-    // SAFETY: the same obligations, passed on.
-    match insist(short, || unsafe { try_store(dst, value) })? {
+    if short == Short::DOUBTFUL {
+        return Ok(());
+    }
+    let attempt = || {
+        tries()?;
+        // SAFETY: passed on; this thread is prepared.
+        unsafe { machine::store(dst, value) }
+    };
+    match insist(short, attempt)? {
         Insisted::Done(()) => Ok(()),
         Insisted::Lost if in_one_page::<W>(dst) => Err(Stop::lost(0)),
         // SAFETY: passed on; `value` is ours.
@@ -254,7 +295,7 @@ enum Insisted<R> {
 /// none: there only a second one counts.
 fn insist<R>(mut short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<Insisted<R>, Stop> {
     if short == Short::UNTRIED {
-        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
+        if !prepared()? {
             return Ok(Insisted::ByKernel);
         }
         match attempt() {

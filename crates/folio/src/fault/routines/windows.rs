@@ -88,12 +88,12 @@ unsafe extern "system" fn handle(exception: *mut EXCEPTION_POINTERS) -> i32 {
         return EXCEPTION_CONTINUE_SEARCH;
     }
     if let Some(exit) = regions::exit_of(pc(context)) {
-        let (begin, end) = view_side(context);
-        if address < begin || end <= address {
+        let (begin, len) = view_side(context);
+        if address < begin || begin.wrapping_add(len) <= address {
             return EXCEPTION_CONTINUE_SEARCH;
         }
         // The byte there is lost: the routine copies what comes before.
-        set_view_end(context, address);
+        set_lost_at(context, address);
         set_pc(context, exit);
     } else {
         let single = single(context);
@@ -118,12 +118,12 @@ mod registers {
         context.Rip = to as u64;
     }
 
-    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+    pub(super) fn set_lost_at(context: &mut CONTEXT, to: usize) {
         context.R9 = to as u64;
     }
 
     pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
-        (context.R8 as usize, context.R9 as usize)
+        (context.R8 as usize, context.Rdx as usize)
     }
 
     pub(super) fn single(context: &CONTEXT) -> Single {
@@ -138,6 +138,7 @@ mod registers {
 
     pub(super) fn set_missed(context: &mut CONTEXT) {
         context.Rdx = 0;
+        context.Rcx = 0;
     }
 }
 
@@ -153,15 +154,15 @@ mod registers {
         context.Pc = to as u64;
     }
 
-    pub(super) fn set_view_end(context: &mut CONTEXT, to: usize) {
+    pub(super) fn set_lost_at(context: &mut CONTEXT, to: usize) {
         // SAFETY: both members of the union are the same 31 numbers.
-        unsafe { context.Anonymous.X[4] = to as u64 };
+        unsafe { context.Anonymous.X[5] = to as u64 };
     }
 
     pub(super) fn view_side(context: &CONTEXT) -> (usize, usize) {
         // SAFETY: both members of the union are the same 31 numbers.
         let registers = unsafe { &context.Anonymous.X };
-        (registers[3] as usize, registers[4] as usize)
+        (registers[3] as usize, registers[2] as usize)
     }
 
     pub(super) fn single(context: &CONTEXT) -> Single {
@@ -173,8 +174,9 @@ mod registers {
 
     pub(super) fn set_missed(context: &mut CONTEXT) {
         // SAFETY: both members of the union are the same 31 numbers.
-        unsafe { context.Anonymous.X[2] = 0 };
+        let registers = unsafe { &mut context.Anonymous.X };
+        (registers[2], registers[3]) = (0, 0);
     }
 }
 
-use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
+use registers::{pc, set_lost_at, set_missed, set_pc, single, view_side};

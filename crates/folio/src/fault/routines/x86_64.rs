@@ -9,10 +9,10 @@
 //! | `rdx` | bytes to copy |
 //! | `rcx` | the table that the routine stands in |
 //! | `r8` | first byte of the view's side |
-//! | `r9` | end of the view's side |
-//! | `rax` | afterwards: the bytes that were not copied |
+//! | `r9` | after a fault: where on the view's side it was |
+//! | `rax` | afterwards: the bytes that were not copied; if that is none, what the table has for it |
 //!
-//! The handler compares the address of a fault with `r8` and `r9`, and moves `r9` to it.
+//! The handler compares the address of a fault with the view's side, which `r8` and `rdx` tell, and puts it in `r9`.
 //!
 //! A single access is inline assembly, in whatever crate it comes to stand in, and tells the handler by registers what it is:
 //!
@@ -20,7 +20,7 @@
 //! |---|---|
 //! | `rdi` and `rsi` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
 //! | `rdx` | where to go on after a fault, right behind the access; afterwards: the same, or 0 when it was not made |
-//! | `rcx` | [`single::MARK`] |
+//! | `rcx` | [`single::MARK`]; 0 when it was not made |
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail, and one of many is left to the microcode (`rep movsb`), where that is known to be fast. The widest registers
@@ -34,6 +34,7 @@ use super::single;
 use super::table::Routines;
 use std::arch::asm;
 use std::arch::x86_64::__cpuid;
+use std::sync::atomic::AtomicUsize;
 
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "endbr64" }; }
@@ -51,7 +52,7 @@ macro_rules! short {
             "movups xmm1, [rsi + rdx - 16]\n",
             "movups [rdi], xmm0\n",
             "movups [rdi + rdx - 16], xmm1\n",
-            "xor eax, eax\n",
+            "mov rax, [rcx + 16]\n",
             "ret\n",
             "2:\n",
             "cmp edx, 8\n",
@@ -60,7 +61,7 @@ macro_rules! short {
             "mov r10, [rsi + rdx - 8]\n",
             "mov [rdi], rax\n",
             "mov [rdi + rdx - 8], r10\n",
-            "xor eax, eax\n",
+            "mov rax, [rcx + 16]\n",
             "ret\n",
             "3:\n",
             "cmp edx, 4\n",
@@ -69,7 +70,7 @@ macro_rules! short {
             "mov r10d, [rsi + rdx - 4]\n",
             "mov [rdi], eax\n",
             "mov [rdi + rdx - 4], r10d\n",
-            "xor eax, eax\n",
+            "mov rax, [rcx + 16]\n",
             "ret\n",
             "4:\n",
             "test edx, edx\n",
@@ -82,7 +83,7 @@ macro_rules! short {
             "3:\n",
             "mov [rdi], al\n",
             "2:\n",
-            "xor eax, eax\n",
+            "mov rax, [rcx + 16]\n",
             "ret\n",
             ".p2align 4\n",
             "5:",
@@ -123,7 +124,7 @@ routines! {{
         "movups [rdi + 16], xmm1",
         "movups [rdi + rdx - 32], xmm2",
         "movups [rdi + rdx - 16], xmm3",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "6:",
@@ -142,7 +143,7 @@ routines! {{
         "movups [rdi + rdx - 48], xmm5",
         "movups [rdi + rdx - 32], xmm6",
         "movups [rdi + rdx - 16], xmm7",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "7:",
@@ -172,25 +173,26 @@ routines! {{
         "movups [r10 - 32], xmm2",
         "movups [r10 - 16], xmm3",
         at!("copy.loop.end"),
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
 
         // Many bytes, from all copies.
         "8:",
         at!("rep"),
+        "mov r11, rcx",
         "mov rcx, rdx",
         at!("rep.movsb"),
         "rep movsb",
         at!("rep.end"),
-        "xor eax, eax",
+        "mov rax, [r11 + 16]",
         "ret",
 
-        // After a fault the handler has moved the end of the view's side to the lost page. What is left to copy before it is what
-        // a wide move has reached over: from the cursors, byte by byte. `rax` becomes the view's cursor. If there is
-        // something to copy, the page may be back by then, so it is tried again.
+        // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
+        // from the cursors, byte by byte, up to that place or to one before it that is lost too. `rax` becomes the view's cursor.
         at!("lost.rep"),
         "mov rax, rdx",
         "sub rax, rcx",
+        "mov rcx, r11",
         concat!("jmp ", label!("resume")),
         at!("lost.loop32"),
         "vzeroupper",
@@ -206,9 +208,6 @@ routines! {{
         "xor eax, eax",
         at!("resume"),
         "add rax, r8",
-        "cmp rax, r9",
-        concat!("jae ", label!("lost.bytes")),
-        "lea r9, [r8 + rdx]",
         "2:",
         "cmp rax, r9",
         concat!("jae ", label!("lost.bytes")),
@@ -226,6 +225,9 @@ routines! {{
         "sub rax, r8",
         "sub rdx, rax",
         "mov rax, rdx",
+        "jnz 2f",
+        "mov rax, [rcx + 16]",
+        "2:",
         "ret",
     )
 
@@ -248,7 +250,7 @@ routines! {{
         "vmovdqu [rdi], ymm0",
         "vmovdqu [rdi + rdx - 32], ymm1",
         "vzeroupper",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "6:",
@@ -260,7 +262,7 @@ routines! {{
         "vmovdqu [rdi + rdx - 64], ymm2",
         "vmovdqu [rdi + rdx - 32], ymm3",
         "vzeroupper",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "7:",
@@ -282,7 +284,7 @@ routines! {{
         "vmovdqu [rdi + rdx - 64], ymm6",
         "vmovdqu [rdi + rdx - 32], ymm7",
         "vzeroupper",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "8:",
@@ -313,7 +315,7 @@ routines! {{
         "vmovdqu [r10 - 32], ymm3",
         at!("copy32.loop.end"),
         "vzeroupper",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         "9:",
         "vzeroupper",
@@ -330,7 +332,7 @@ routines! {{
         "vmovdqu64 ymm17, [rsi + rdx - 32]",
         "vmovdqu64 [rdi], ymm16",
         "vmovdqu64 [rdi + rdx - 32], ymm17",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "6:",
@@ -340,7 +342,7 @@ routines! {{
         "vmovdqu64 zmm17, [rsi + rdx - 64]",
         "vmovdqu64 [rdi], zmm16",
         "vmovdqu64 [rdi + rdx - 64], zmm17",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "7:",
@@ -353,7 +355,7 @@ routines! {{
         "vmovdqu64 [rdi + 64], zmm17",
         "vmovdqu64 [rdi + rdx - 128], zmm18",
         "vmovdqu64 [rdi + rdx - 64], zmm19",
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
         ".p2align 4",
         "8:",
@@ -375,7 +377,7 @@ routines! {{
         "vmovdqu64 [r10 - 128], zmm16",
         "vmovdqu64 [r10 - 64], zmm17",
         at!("copy64.loop.end"),
-        "xor eax, eax",
+        "mov rax, [rcx + 16]",
         "ret",
     )
 } {
@@ -396,28 +398,27 @@ macro_rules! declarations {
         unsafe extern $abi {
             #[link_name = symbol!("copy")]
             fn copy16(
-                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8,
             ) -> usize;
             #[link_name = symbol!("copy32")]
             fn copy32(
-                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8,
             ) -> usize;
             #[link_name = symbol!("copy64")]
             fn copy64(
-                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8,
             ) -> usize;
             #[link_name = symbol!("untried.copy")]
             fn untried_copy(
-                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8, end: *const u8,
+                dst: *mut u8, src: *const u8, len: usize, routines: &Routines, view: *const u8,
             ) -> usize;
             #[link_name = symbol!("regions")]
             pub(super) static REGIONS: [Region; 9];
         }
 
-        /// Destination, source, length, the table that the routine stands in, the view's side and its end. Answers how many
-        /// bytes were not copied.
-        pub(super) type Copy =
-            unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8, *const u8) -> usize;
+        /// Destination, source, length, the table that the routine stands in, the view's side. Answers how many bytes were not
+        /// copied.
+        pub(super) type Copy = unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8) -> usize;
     };
 }
 
@@ -430,11 +431,12 @@ declarations!("sysv64");
 /// A naturally aligned access of up to this many bytes is a single one.
 pub(crate) const ATOMIC_WIDTH: usize = 8;
 
-/// What the copies take `many` for.
+/// What the copies take `many` and `done` for.
 const _: () = assert!(std::mem::offset_of!(Routines, many) == 8);
+const _: () = assert!(std::mem::offset_of!(Routines, done) == 16);
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, many: usize::MAX };
+pub(super) static UNTRIED: Routines = table(untried_copy, usize::MAX);
 
 /// The routines for each width of the registers in bytes, without and with the microcode for many bytes. The first width
 /// is that of every processor.
@@ -443,7 +445,12 @@ static WITH_32: [Routines; 2] = [table(copy32, usize::MAX), table(copy32, 4 * 10
 static WITH_64: [Routines; 2] = [table(copy64, usize::MAX), table(copy64, 16 * 1024)];
 
 const fn table(copy: Copy, many: usize) -> Routines {
-    Routines { copy, many }
+    Routines { copy, many, done: AtomicUsize::new(0) }
+}
+
+/// All tables, for what changes in each.
+pub(super) fn tables() -> impl Iterator<Item = &'static Routines> {
+    [&WITH_16, &WITH_32, &WITH_64].into_iter().flatten()
 }
 
 /// The best routines for this processor.
@@ -499,7 +506,7 @@ pub(super) fn base() -> usize {
 #[inline]
 pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, routines, view, view.wrapping_add(len)) }
+    unsafe { (routines.copy)(dst, src, len, routines, view) }
 }
 
 /// How many bytes end where a single access ends and are its own: no block is shorter.
@@ -533,6 +540,71 @@ macro_rules! guarded {
         }
         usize::from(exit == 0)
     }};
+}
+
+/// [`guarded`], which takes [`single::INTACT`] from the mark that it leaves: answers what [`single::settled`] wants to know.
+macro_rules! settling {
+    ($access:literal, $base:expr, $offset:expr, $($operand:tt)+) => {{
+        let left: u32;
+        // SAFETY: as in `guarded`; what is taken from the mark is a number of ours.
+        unsafe {
+            asm!(
+                "lea rdx, [rip + 3f]",
+                "mov ecx, {mark}",
+                $access,
+                "3:",
+                "sub ecx, [{intact}]",
+                mark = const single::MARK,
+                intact = in(reg) &raw const single::INTACT,
+                in("rdi") $base,
+                in("rsi") $offset,
+                out("rdx") _,
+                out("ecx") left,
+                $($operand)+
+            );
+        }
+        left
+    }};
+}
+
+/// Loads a word from `offset` bytes behind `base`, and says if it is doubtful.
+///
+/// The compiler may keep over this what it has read from memory: that is what loops over many loads live on.
+///
+/// # Safety
+///
+/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
+#[inline]
+pub(super) unsafe fn load_settled<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+    let value: u64;
+    let left = match W::WIDTH {
+        1 => {
+            settling!("movzx {value:e}, byte ptr [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly))
+        }
+        2 => {
+            settling!("movzx {value:e}, word ptr [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly))
+        }
+        4 => settling!("mov {value:e}, [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly)),
+        _ => settling!("mov {value:r}, [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly)),
+    };
+    single::settled(value, left).map(W::narrow)
+}
+
+/// Stores a word, and says if that is doubtful.
+///
+/// # Safety
+///
+/// As [`store`].
+#[inline]
+pub(super) unsafe fn store_settled<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+    let value = value.widen();
+    let left = match W::WIDTH {
+        1 => settling!("mov [rdi + rsi], {value:l}", dst, 0_usize, value = in(reg) value, options(nostack)),
+        2 => settling!("mov [rdi + rsi], {value:x}", dst, 0_usize, value = in(reg) value, options(nostack)),
+        4 => settling!("mov [rdi + rsi], {value:e}", dst, 0_usize, value = in(reg) value, options(nostack)),
+        _ => settling!("mov [rdi + rsi], {value:r}", dst, 0_usize, value = in(reg) value, options(nostack)),
+    };
+    single::settled((), left)
 }
 
 /// Loads a word from `offset` bytes behind `base`. Every load of this architecture acquires.

@@ -66,7 +66,7 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__rip = to as u64 };
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
         // SAFETY: as in `set_pc`, for another register.
         unsafe { (*context.uc_mcontext).__ss.__r9 = to as u64 };
     }
@@ -74,7 +74,7 @@ mod registers {
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss };
-        (registers.__r8 as usize, registers.__r9 as usize)
+        (registers.__r8 as usize, registers.__rdx as usize)
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -90,8 +90,9 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        // SAFETY: as in `set_pc`, for another register.
-        unsafe { (*context.uc_mcontext).__ss.__rdx = 0 };
+        // SAFETY: as in `set_pc`, for other registers.
+        let registers = unsafe { &mut (*context.uc_mcontext).__ss };
+        (registers.__rdx, registers.__rcx) = (0, 0);
     }
 }
 
@@ -110,15 +111,15 @@ mod registers {
         unsafe { (*context.uc_mcontext).__ss.__pc = to as u64 };
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
         // SAFETY: as in `set_pc`, for another register.
-        unsafe { (*context.uc_mcontext).__ss.__x[4] = to as u64 };
+        unsafe { (*context.uc_mcontext).__ss.__x[5] = to as u64 };
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         // SAFETY: as in the call above.
         let registers = unsafe { &(*context.uc_mcontext).__ss.__x };
-        (registers[3] as usize, registers[4] as usize)
+        (registers[3] as usize, registers[2] as usize)
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -129,12 +130,13 @@ mod registers {
     }
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
-        // SAFETY: as in `set_pc`, for another register.
-        unsafe { (*context.uc_mcontext).__ss.__x[2] = 0 };
+        // SAFETY: as in `set_pc`, for other registers.
+        let registers = unsafe { &mut (*context.uc_mcontext).__ss.__x };
+        (registers[2], registers[3]) = (0, 0);
     }
 }
 
-pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
+pub(super) use registers::{pc, set_lost_at, set_missed, set_pc, single, view_side};
 
 /// How many signals there are (`NSIG` in `sys/signal.h`, less one).
 pub(super) const SIGNALS: c_int = 31;

@@ -64,13 +64,13 @@ mod registers {
         context.uc_mcontext.mc_rip = to as i64;
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
         context.uc_mcontext.mc_r9 = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext;
-        (registers.mc_r8 as usize, registers.mc_r9 as usize)
+        (registers.mc_r8 as usize, registers.mc_rdx as usize)
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -86,6 +86,7 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         context.uc_mcontext.mc_rdx = 0;
+        context.uc_mcontext.mc_rcx = 0;
     }
 }
 
@@ -102,13 +103,13 @@ mod registers {
         context.uc_mcontext.mc_gpregs.gp_elr = to as i64;
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
-        context.uc_mcontext.mc_gpregs.gp_x[4] = to as i64;
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.mc_gpregs.gp_x[5] = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.mc_gpregs.gp_x;
-        (registers[3] as usize, registers[4] as usize)
+        (registers[3] as usize, registers[2] as usize)
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -119,10 +120,11 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         context.uc_mcontext.mc_gpregs.gp_x[2] = 0;
+        context.uc_mcontext.mc_gpregs.gp_x[3] = 0;
     }
 }
 
-pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
+pub(super) use registers::{pc, set_lost_at, set_missed, set_pc, single, view_side};
 
 /// How many signals there are (`_SIG_MAXSIG` in `sys/_sigset.h`).
 pub(super) const SIGNALS: c_int = 128;

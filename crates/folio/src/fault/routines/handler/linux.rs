@@ -83,14 +83,14 @@ mod registers {
         context.uc_mcontext.gregs[libc::REG_RIP as usize] = to as i64;
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
         context.uc_mcontext.gregs[libc::REG_R9 as usize] = to as i64;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.gregs;
         let register = |number: i32| registers[number as usize] as usize;
-        (register(libc::REG_R8), register(libc::REG_R9))
+        (register(libc::REG_R8), register(libc::REG_RDX))
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -107,6 +107,7 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         context.uc_mcontext.gregs[libc::REG_RDX as usize] = 0;
+        context.uc_mcontext.gregs[libc::REG_RCX as usize] = 0;
     }
 }
 
@@ -126,13 +127,13 @@ mod registers {
         context.uc_mcontext.pc = to as _;
     }
 
-    pub(in super::super) fn set_view_end(context: &mut ucontext_t, to: usize) {
-        context.uc_mcontext.regs[4] = to as _;
+    pub(in super::super) fn set_lost_at(context: &mut ucontext_t, to: usize) {
+        context.uc_mcontext.regs[5] = to as _;
     }
 
     pub(in super::super) fn view_side(context: &ucontext_t) -> (usize, usize) {
         let registers = &context.uc_mcontext.regs;
-        (registers[3] as usize, registers[4] as usize)
+        (registers[3] as usize, registers[2] as usize)
     }
 
     pub(in super::super) fn single(context: &ucontext_t) -> Single {
@@ -142,10 +143,11 @@ mod registers {
 
     pub(in super::super) fn set_missed(context: &mut ucontext_t) {
         context.uc_mcontext.regs[2] = 0;
+        context.uc_mcontext.regs[3] = 0;
     }
 }
 
-pub(super) use registers::{pc, set_missed, set_pc, set_view_end, single, view_side};
+pub(super) use registers::{pc, set_lost_at, set_missed, set_pc, single, view_side};
 
 /// How many signals there are.
 pub(super) const SIGNALS: c_int = 64;

@@ -174,12 +174,11 @@ unsafe fn recover(signal: c_int, info: *mut siginfo_t, context: *mut c_void) -> 
     // SAFETY: the kernel gives a valid pointer, and nobody else has one.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     if let Some(exit) = regions::exit_of(system::pc(context)) {
-        let (begin, end) = system::view_side(context);
+        let (begin, len) = system::view_side(context);
+        let end = begin.wrapping_add(len);
         if begin < address.end && address.start < end {
-            if CERTAIN {
-                // The byte there is lost: the routine copies what comes before.
-                system::set_view_end(context, address.start.max(begin));
-            }
+            // The byte there is lost: the routine copies what comes before. Or tries all, where that is not known.
+            system::set_lost_at(context, if CERTAIN { address.start.max(begin) } else { end });
             system::set_pc(context, exit);
             return true;
         }
