@@ -1,6 +1,6 @@
 //! The table by itself: what an entry points to is alive whenever the handler sees it.
 
-use crate::lent::table::Table;
+use crate::lent::table::{Last, Table};
 use crate::world::explore;
 use loom::cell::UnsafeCell;
 use loom::thread;
@@ -29,11 +29,11 @@ impl Value {
 }
 
 /// Publishes a value for a range, and takes it away again.
-fn own(table: &Table<Value>, begin: usize) {
+fn own(table: &Table<Value>, begin: usize, last: &Last<Value>) {
     // The memory stays, so that a handler that is led to a value that is gone finds it so.
     let value: &Value = Box::leak(Box::new(Value::alive()));
     // SAFETY: the value lives for ever.
-    let published = unsafe { table.publish(begin, begin + 10, value) };
+    let published = unsafe { table.publish(begin, begin + 10, value, last) };
     assert!(table.in_use(begin + 9, begin + 20));
     let found = table.find(begin, |value| {
         value.assert_alive();
@@ -59,7 +59,7 @@ fn a_handler_meets_an_owner() {
             let table = Arc::clone(&table);
             move || look(&table, 105)
         });
-        own(&table, 100);
+        own(&table, 100, &Last::new(None));
         handler.join().unwrap();
     });
 }
@@ -76,9 +76,10 @@ fn a_handler_meets_an_entry_that_is_used_again() {
                 look(&table, 205);
             }
         });
-        own(&table, 100);
-        own(&table, 200);
-        own(&table, 100);
+        let last = Last::new(None);
+        own(&table, 100, &last);
+        own(&table, 200, &last);
+        own(&table, 100, &Last::new(None));
         handler.join().unwrap();
     });
 }
@@ -90,11 +91,11 @@ fn two_owners_and_a_handler() {
         let threads = [100, 200].map(|begin| {
             let table = Arc::clone(&table);
             thread::spawn(move || {
-                own(&table, begin);
+                own(&table, begin, &Last::new(None));
                 look(&table, 105);
             })
         });
-        own(&table, 100);
+        own(&table, 100, &Last::new(None));
         for thread in threads {
             thread.join().unwrap();
         }

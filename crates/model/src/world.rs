@@ -4,7 +4,7 @@ use crate::lent::extent::Extent;
 use crate::lent::guard::Guard;
 use crate::lent::pages::{Exchange, Loss, Pages};
 use crate::lent::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence, spin};
-use crate::lent::table::Table;
+use crate::lent::table::{Last, Table};
 use loom::model::Builder;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
@@ -104,7 +104,7 @@ impl World {
 
     /// Lends the bytes of some pages to a closure.
     pub(crate) fn lend(&self, pages: Range<usize>) -> Result<Guard<'_, Model>, usize> {
-        Guard::new(&self.table, &self.lent, BASE + pages.start * PAGE_SIZE, pages.len() * PAGE_SIZE)
+        Guard::new(&self.table, &self.lent, BASE + pages.start * PAGE_SIZE, pages.len() * PAGE_SIZE, &Last::new(None))
     }
 
     /// What a plain load of a slice that is lent sees. If it raises a signal the handler runs, and then the load again.

@@ -2,7 +2,7 @@
 
 use super::{AtomicScalar, apart};
 use crate::error::invalid_input;
-use crate::fault::{self, Short, Stop};
+use crate::fault::{self, Short, Stop, Tried};
 use crate::range;
 use crate::view::{Shared, View};
 use std::io;
@@ -26,10 +26,9 @@ impl View<Shared> {
         let from = self.aligned::<T>(offset)?.cast_const();
         // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1], and the
         // address is aligned.
-        match unsafe { fault::try_load_acquire(from) } {
-            Ok(value) if self.mapping().never_exchanged() => Ok(value),
-            Ok(_) => apart(self.load_acquire_on(from, offset, None)),
-            Err(short) => apart(self.load_acquire_on(from, offset, Some(short))),
+        match self.settle(unsafe { fault::try_load_acquire(from) }) {
+            Ok(value) => Ok(value),
+            Err(short) => apart(self.load_acquire_on(from, offset, short)),
         }
     }
 
@@ -108,7 +107,7 @@ impl View<Shared> {
     fn once<T: AtomicScalar, R>(
         &self,
         offset: usize,
-        attempt: impl Fn(*mut u8) -> Result<R, Short> + Copy,
+        attempt: impl Fn(*mut u8) -> Result<Tried<R>, Short> + Copy,
     ) -> io::Result<R> {
         range::check_value::<T>(offset, self.len())?;
         self.check_writable()?;
@@ -118,7 +117,8 @@ impl View<Shared> {
             return apart(self.once_on(offset, None, attempt));
         }
         match attempt() {
-            Ok(value) if self.mapping().never_exchanged() => Ok(value),
+            Ok(Tried::Settled(value)) => Ok(value),
+            Ok(Tried::Doubtful(value)) if self.mapping().exchanged().is_none() => Ok(value),
             first => apart(self.once_on(offset, Some(first), attempt)),
         }
     }
@@ -132,8 +132,8 @@ impl View<Shared> {
     fn once_on<T>(
         &self,
         offset: usize,
-        first: Option<Result<T, Short>>,
-        attempt: impl Fn() -> Result<T, Short>,
+        first: Option<Result<Tried<T>, Short>>,
+        attempt: impl Fn() -> Result<Tried<T>, Short>,
     ) -> io::Result<T> {
         let at = self.as_ptr().addr() + offset;
         // An aligned number lies in one page.
@@ -141,7 +141,10 @@ impl View<Shared> {
         let before = if first.is_some() { Some(0) } else { turn() };
         let answer = match before {
             None => Err(Stop::lost(0)),
-            Some(_) => first.unwrap_or_else(&attempt).or_else(|short| fault::atomic_on(short, attempt)),
+            Some(_) => {
+                let tried = first.unwrap_or_else(&attempt);
+                tried.map(Tried::given).or_else(|short| fault::atomic_on(short, attempt))
+            }
         };
         match answer {
             Ok(_) if turn() != before => Err(Stop::lost(0)),

@@ -10,10 +10,11 @@ pub use scalar::{AtomicScalar, Scalar};
 
 use crate::error::read_only;
 use crate::fault::lent::Lent;
-use crate::fault::{self, Short, Stop};
+use crate::fault::{self, Short, Stop, Tried};
 use crate::range;
 use crate::view::{Access, Exclusive, Shared, View};
 use std::io;
+use std::ops::Range;
 
 impl<A: Access> View<A> {
     /// Copies the bytes `offset .. offset + buf.len()` of the view into `buf`: all of them, or an error.
@@ -73,7 +74,7 @@ impl<A: Access> View<A> {
     pub fn load<T: Scalar>(&self, offset: usize) -> io::Result<T> {
         range::check_value::<T>(offset, self.len())?;
         // SAFETY: the range lies in the view (checked above), so in a mapping that lives as long as the view [V0][V1].
-        match unsafe { T::try_load(self.as_ptr(), offset) } {
+        match self.settle(unsafe { T::try_load(self.as_ptr(), offset) }) {
             Ok(value) => Ok(value),
             Err(short) => apart(self.load_on(offset, short)),
         }
@@ -132,7 +133,7 @@ impl<A: Access> View<A> {
         let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
         // SAFETY: the range lies in the view (caller), so in a mapping that lives as long as the view [V0][V1]; `buf` is
         // borrowed for us alone, so it is not part of memory that safe code could also reach through the view [V2].
-        match unsafe { fault::try_read(from, to, len) } {
+        match self.settle(unsafe { fault::try_read(from, to, len) }) {
             Ok(()) => Ok(()),
             Err(short) => apart(self.copy_out_on(buf, offset, short)),
         }
@@ -151,12 +152,12 @@ impl<A: Access> View<A> {
             return if buf.is_empty() { Ok(()) } else { Err(read_only()) };
         }
         let to = self.start_ptr().wrapping_add(offset);
-        // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
-        // vouches for its bytes, and `buf` is borrowed.
-        match unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) } {
-            Ok(()) => Ok(()),
-            Err(short) => apart(self.copy_in_on(buf, offset, short)),
-        }
+        self.written(
+            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
+            // vouches for its bytes, and `buf` is borrowed.
+            || unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) },
+            |begun| self.copy_in_on(buf, offset, begun),
+        )
     }
 
     /// Stores a number, after the checks that writing needs.
@@ -169,10 +170,40 @@ impl<A: Access> View<A> {
         range::check_value::<T>(offset, self.len())?;
         self.check_writable()?;
         let to = self.start_ptr().wrapping_add(offset);
-        // SAFETY: as in `copy_in`, for the bytes of the number.
-        match unsafe { value.try_store(to) } {
+        self.written(
+            // SAFETY: as in `copy_in`, for the bytes of the number.
+            || unsafe { value.try_store(to) },
+            |begun| self.put_on(value, offset, begun),
+        )
+    }
+
+    /// Makes an attempt to write if no page of the mapping was ever exchanged, and hands on what is left to do after it.
+    ///
+    /// It looks before the attempt as well as after it: what is written must not be written once more without need, for somebody
+    /// may have answered to it already.
+    #[inline]
+    fn written(
+        &self,
+        attempt: impl FnOnce() -> Result<Tried<()>, Short>,
+        rest: impl Fn(Option<Result<(), Short>>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.mapping().never_exchanged() {
+            return apart(rest(None));
+        }
+        match self.settle(attempt()) {
             Ok(()) => Ok(()),
-            Err(short) => apart(self.put_on(value, offset, short)),
+            Err(short) => apart(rest(Some(short.map_or(Ok(()), Err)))),
+        }
+    }
+
+    /// What an attempt gave, if there is nothing left to do. `Err(None)` if it was made, but pages of the mapping had been exchanged.
+    #[inline]
+    fn settle<T>(&self, tried: Result<Tried<T>, Short>) -> Result<T, Option<Short>> {
+        match tried {
+            Ok(Tried::Settled(given)) => Ok(given),
+            Ok(Tried::Doubtful(given)) if self.mapping().exchanged().is_none() => Ok(given),
+            Ok(Tried::Doubtful(_)) => Err(None),
+            Err(short) => Err(Some(short)),
         }
     }
 
@@ -181,26 +212,29 @@ impl<A: Access> View<A> {
         if self.protection().write() { Ok(()) } else { Err(read_only()) }
     }
 
-    // What is left to do after the first attempt at an access, whose checks have been made: `short` says how it fell short.
+    // What is left to do after the first attempt at an access, whose checks have been made: `short` says how it fell short. `None` says
+    // that it was made, but a page of the mapping was exchanged before, or may have been meanwhile.
+    //
+    // For those that write, `begun` is what came of the attempt, or `None` if there was none.
     //
     // These take what the code around the attempt has in registers, so that it has nothing to put aside for them.
 
     #[cold]
     #[inline(never)]
-    fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Short) -> Result<(), Stop> {
+    fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Option<Short>) -> Result<(), Stop> {
         let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
         // SAFETY: as in the attempt.
-        let first = Some(unsafe { fault::read_on(from, to, len, short) });
+        let first = short.map(|short| unsafe { fault::read_on(from, to, len, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, len, first, || unsafe { fault::read(from, to, len) })
     }
 
     #[cold]
     #[inline(never)]
-    fn copy_in_on(&self, buf: &[u8], offset: usize, short: Short) -> io::Result<()> {
+    fn copy_in_on(&self, buf: &[u8], offset: usize, begun: Option<Result<(), Short>>) -> io::Result<()> {
         let (from, to, len) = (buf.as_ptr(), self.start_ptr().wrapping_add(offset), buf.len());
         // SAFETY: as in the attempt.
-        let first = begun(short).then(|| unsafe { fault::write_on(to, from, len, short) });
+        let first = begun.map(|made| made.or_else(|short| unsafe { fault::write_on(to, from, len, short) }));
         // SAFETY: as in the attempt.
         self.undisturbed(offset, len, first, || unsafe { fault::write(to, from, len) })
             .map_err(|stop| stop.into_error(offset))
@@ -208,10 +242,10 @@ impl<A: Access> View<A> {
 
     #[cold]
     #[inline(never)]
-    fn load_on<T: Scalar>(&self, offset: usize, short: Short) -> io::Result<T> {
+    fn load_on<T: Scalar>(&self, offset: usize, short: Option<Short>) -> io::Result<T> {
         let from = self.as_ptr().wrapping_add(offset);
         // SAFETY: as in the attempt.
-        let first = Some(unsafe { T::load_on(from, short) });
+        let first = short.map(|short| unsafe { T::load_on(from, short) });
         // SAFETY: as in the attempt.
         self.undisturbed(offset, size_of::<T>(), first, || unsafe { T::load(from) })
             .map_err(|stop| stop.into_error(offset))
@@ -219,16 +253,16 @@ impl<A: Access> View<A> {
 
     #[cold]
     #[inline(never)]
-    fn put_on<T: Scalar>(&self, value: T, offset: usize, short: Short) -> io::Result<()> {
+    fn put_on<T: Scalar>(&self, value: T, offset: usize, begun: Option<Result<(), Short>>) -> io::Result<()> {
         let to = self.start_ptr().wrapping_add(offset);
         // SAFETY: as in the attempt.
-        let first = begun(short).then(|| unsafe { value.store_on(to, short) });
+        let first = begun.map(|made| made.or_else(|short| unsafe { value.store_on(to, short) }));
         // SAFETY: as in the attempt.
         self.undisturbed(offset, size_of::<T>(), first, || unsafe { value.store(to) })
             .map_err(|stop| stop.into_error(offset))
     }
 
-    /// Makes an access to a range of the view, if `first` is not the answer already, and again if a page of it was lost or came
+    /// Makes an access to a range of the view, if `first` is not its answer already, and again if a page of it was lost or came
     /// back under a closure meanwhile: what stands in the place of a lost page is not the file's.
     fn undisturbed<R>(
         &self,
@@ -238,14 +272,21 @@ impl<A: Access> View<A> {
         access: impl Fn() -> Result<R, Stop>,
     ) -> Result<R, Stop> {
         let answer = match (first, self.mapping().exchanged()) {
-            (_, Some(lent)) => return self.until_undisturbed(lent, offset, len, access),
-            (Some(answer), None) => return answer,
+            (Some(answer), _) => answer,
             (None, None) => access(),
+            (None, Some(lent)) => return self.until_undisturbed(lent, offset, len, access),
         };
         match self.mapping().exchanged() {
-            Some(lent) => self.until_undisturbed(lent, offset, len, access),
-            None => answer,
+            Some(lent) if !lent.untouched(self.pages_of(lent, offset, len)) => {
+                self.until_undisturbed(lent, offset, len, access)
+            }
+            _ => answer,
         }
+    }
+
+    /// The pages of the mapping that a range of the view touches.
+    fn pages_of(&self, lent: &Lent, offset: usize, len: usize) -> Range<usize> {
+        if len == 0 { 0..0 } else { lent.extent().pages_at(self.as_ptr().addr() + offset, len) }
     }
 
     fn until_undisturbed<R>(
@@ -256,8 +297,7 @@ impl<A: Access> View<A> {
         access: impl FnMut() -> Result<R, Stop>,
     ) -> Result<R, Stop> {
         let start = self.as_ptr().addr() + offset;
-        let pages = if len == 0 { 0..0 } else { lent.extent().pages_at(start, len) };
-        let (lost, answer) = lent.undisturbed(pages, access);
+        let (lost, answer) = lent.undisturbed(self.pages_of(lent, offset, len), access);
         let Some(page) = lost else {
             return answer;
         };
@@ -268,12 +308,6 @@ impl<A: Access> View<A> {
             Err(stop) => stop,
         })
     }
-}
-
-/// Whether an attempt to write is gone on with, rather than begun anew with a look at its pages before: what is written must not be
-/// written once more without need, for somebody may have answered to it already.
-fn begun(short: Short) -> bool {
-    short != Short::UNTRIED || fault::never_exchanged()
 }
 
 /// The answer of code that is seldom run, taken apart and put together again. It does not meet the answer of an attempt then, which is

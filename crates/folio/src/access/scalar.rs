@@ -1,6 +1,6 @@
 //! The numbers that can be loaded and stored.
 
-use crate::fault::{self, Short, Stop};
+use crate::fault::{self, Short, Stop, Tried};
 
 /// A primitive number: what [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take.
 ///
@@ -16,7 +16,7 @@ impl AtomicScalar for u32 {}
 impl AtomicScalar for u64 {}
 
 pub(super) mod sealed {
-    use super::{Short, Stop};
+    use super::{Short, Stop, Tried};
     use crate::fault::AtomicWord;
 
     pub trait Sealed: Sized + Copy {
@@ -25,7 +25,7 @@ pub(super) mod sealed {
         /// # Safety
         ///
         /// As [`crate::fault::try_read`], for the bytes of the number.
-        unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short>;
+        unsafe fn try_load(base: *const u8, offset: usize) -> Result<Tried<Self>, Short>;
 
         /// # Safety
         ///
@@ -37,13 +37,16 @@ pub(super) mod sealed {
         /// As [`try_load`](Self::try_load).
         unsafe fn load(src: *const u8) -> Result<Self, Stop> {
             // SAFETY: the same obligations, passed on.
-            unsafe { Self::load_on(src, Short::DOUBTFUL) }
+            unsafe { Self::try_load(src, 0) }.map(Tried::given).or_else(|short| {
+                // SAFETY: the same obligations, passed on.
+                unsafe { Self::load_on(src, short) }
+            })
         }
 
         /// # Safety
         ///
         /// As [`crate::fault::try_write`], for the bytes of the number.
-        unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short>;
+        unsafe fn try_store(self, dst: *mut u8) -> Result<Tried<()>, Short>;
 
         /// # Safety
         ///
@@ -55,7 +58,7 @@ pub(super) mod sealed {
         /// As [`try_store`](Self::try_store).
         unsafe fn store(self, dst: *mut u8) -> Result<(), Stop> {
             // SAFETY: the same obligations, passed on.
-            unsafe { self.try_store(dst) }.or_else(|short| {
+            unsafe { self.try_store(dst) }.map(Tried::given).or_else(|short| {
                 // SAFETY: the same obligations, passed on.
                 unsafe { self.store_on(dst, short) }
             })
@@ -73,10 +76,10 @@ macro_rules! words {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Tried<Self>, Short> {
                 // SAFETY: the same obligations, passed on.
                 let word = unsafe { fault::try_load::<$word>(base, offset) }?;
-                Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
+                Ok(word.map(|word| <$number>::from_ne_bytes(word.to_ne_bytes())))
             }
             unsafe fn load_on(src: *const u8, short: Short) -> Result<Self, Stop> {
                 // SAFETY: the same obligations, passed on.
@@ -84,7 +87,7 @@ macro_rules! words {
                 Ok(<$number>::from_ne_bytes(word.to_ne_bytes()))
             }
             #[inline]
-            unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short> {
+            unsafe fn try_store(self, dst: *mut u8) -> Result<Tried<()>, Short> {
                 // SAFETY: the same obligations, passed on.
                 unsafe { fault::try_store(dst, <$word>::from_ne_bytes(self.to_ne_bytes())) }
             }
@@ -109,21 +112,21 @@ macro_rules! wide {
         impl Scalar for $number {}
         impl sealed::Sealed for $number {
             #[inline]
-            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Self, Short> {
+            unsafe fn try_load(base: *const u8, offset: usize) -> Result<Tried<Self>, Short> {
                 let mut bytes = [0; size_of::<Self>()];
                 // SAFETY: passed on; the array is ours and as long as the number.
-                unsafe { fault::try_read(base.wrapping_add(offset), bytes.as_mut_ptr(), bytes.len()) }?;
-                Ok(Self::from_ne_bytes(bytes))
+                let tried = unsafe { fault::try_read(base.wrapping_add(offset), bytes.as_mut_ptr(), bytes.len()) }?;
+                Ok(tried.map(|()| Self::from_ne_bytes(bytes)))
             }
-            unsafe fn load_on(src: *const u8, _: Short) -> Result<Self, Stop> {
+            unsafe fn load_on(src: *const u8, short: Short) -> Result<Self, Stop> {
                 let mut bytes = [0; size_of::<Self>()];
-                // All of it again: what the attempt had copied is gone.
+                // If there is an answer, it has been read as a whole: what the attempt had copied is gone.
                 // SAFETY: passed on; the array is ours and as long as the number.
-                unsafe { fault::read(src, bytes.as_mut_ptr(), bytes.len()) }?;
+                unsafe { fault::read_on(src, bytes.as_mut_ptr(), bytes.len(), short) }?;
                 Ok(Self::from_ne_bytes(bytes))
             }
             #[inline]
-            unsafe fn try_store(self, dst: *mut u8) -> Result<(), Short> {
+            unsafe fn try_store(self, dst: *mut u8) -> Result<Tried<()>, Short> {
                 let bytes = self.to_ne_bytes();
                 // SAFETY: passed on; the array is ours and as long as the number.
                 unsafe { fault::try_write(dst, bytes.as_ptr(), bytes.len()) }

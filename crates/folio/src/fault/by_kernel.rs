@@ -1,7 +1,7 @@
 //! Access where there are no routines for the architecture or the system: the kernel copies, and there is no handler.
 
 use super::word::{AtomicWord, Word};
-use super::{Short, Stop, kernel};
+use super::{Short, Stop, Tried, kernel};
 use std::io;
 
 /// Kernel copies promise nothing about words.
@@ -13,7 +13,7 @@ pub(super) const ATOMIC_WIDTH: usize = 1;
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_read(_: *const u8, _: *mut u8, _: usize) -> Result<(), Short> {
+pub(super) unsafe fn try_read(_: *const u8, _: *mut u8, _: usize) -> Result<Tried<()>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -23,7 +23,7 @@ pub(super) unsafe fn try_read(_: *const u8, _: *mut u8, _: usize) -> Result<(), 
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_write(_: *mut u8, _: *const u8, _: usize) -> Result<(), Short> {
+pub(super) unsafe fn try_write(_: *mut u8, _: *const u8, _: usize) -> Result<Tried<()>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -33,7 +33,7 @@ pub(super) unsafe fn try_write(_: *mut u8, _: *const u8, _: usize) -> Result<(),
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_load<W: Word>(_: *const u8, _: usize) -> Result<W, Short> {
+pub(super) unsafe fn try_load<W: Word>(_: *const u8, _: usize) -> Result<Tried<W>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -43,7 +43,7 @@ pub(super) unsafe fn try_load<W: Word>(_: *const u8, _: usize) -> Result<W, Shor
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_store<W: Word>(_: *mut u8, _: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store<W: Word>(_: *mut u8, _: W) -> Result<Tried<()>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -93,7 +93,7 @@ pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, _: Short) -> Resu
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8) -> Result<Tried<W>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -103,7 +103,7 @@ pub(super) unsafe fn try_load_acquire<W: AtomicWord>(_: *const u8) -> Result<W, 
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_store_release<W: AtomicWord>(_: *mut u8, _: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store_release<W: AtomicWord>(_: *mut u8, _: W) -> Result<Tried<()>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -113,7 +113,7 @@ pub(super) unsafe fn try_store_release<W: AtomicWord>(_: *mut u8, _: W) -> Resul
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(_: *mut u8, _: W, _: W) -> Result<W, Short> {
+pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(_: *mut u8, _: W, _: W) -> Result<Tried<W>, Short> {
     Err(Short::UNTRIED)
 }
 
@@ -123,12 +123,12 @@ pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(_: *mut u8, _: W, _: W)
 ///
 /// None.
 #[inline]
-pub(super) unsafe fn try_fetch_add<W: AtomicWord>(_: *mut u8, _: W) -> Result<W, Short> {
+pub(super) unsafe fn try_fetch_add<W: AtomicWord>(_: *mut u8, _: W) -> Result<Tried<W>, Short> {
     Err(Short::UNTRIED)
 }
 
 /// See [`super::atomic_on`].
-pub(super) fn atomic_on<R>(_: Short, _: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+pub(super) fn atomic_on<R>(_: Short, _: impl Fn() -> Result<Tried<R>, Short>) -> Result<R, Stop> {
     Err(kernel::no_atomics())
 }
 

@@ -7,7 +7,7 @@
 //! comes before a store and what comes after a load.
 
 use super::word::{AtomicWord, Word};
-use super::{Short, Stop};
+use super::{Short, Stop, Tried};
 use crate::sys;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,10 +35,10 @@ fn one_access<W: Word>(at: *const u8) -> Option<MutexGuard<'static, ()>> {
 ///
 /// As [`super::try_read`].
 #[inline]
-pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Short> {
+pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on; whoever writes a mapping that others may read goes by this module.
     unsafe { sys::copy_out(src, dst, len) };
-    Ok(())
+    Ok(Tried::Settled(()))
 }
 
 /// See [`super::try_write`].
@@ -47,10 +47,10 @@ pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Resul
 ///
 /// As [`super::try_write`].
 #[inline]
-pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
+pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { sys::copy_in(dst, src, len) };
-    Ok(())
+    Ok(Tried::Settled(()))
 }
 
 /// See [`super::try_load`].
@@ -58,11 +58,11 @@ pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
 /// # Safety
 ///
 /// As [`super::try_load`].
-pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<Tried<W>, Short> {
     let src = base.wrapping_add(offset);
     let _lock = one_access::<W>(src);
     // SAFETY: the same obligations, passed on.
-    Ok(unsafe { get(src) })
+    Ok(Tried::Settled(unsafe { get(src) }))
 }
 
 /// See [`super::try_store`].
@@ -70,11 +70,11 @@ pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result
 /// # Safety
 ///
 /// As [`super::try_store`].
-pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     let _lock = one_access::<W>(dst);
     // SAFETY: the same obligations, passed on.
     unsafe { put(dst, value) };
-    Ok(())
+    Ok(Tried::Settled(()))
 }
 
 /// See [`super::try_load_acquire`].
@@ -82,10 +82,10 @@ pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 /// # Safety
 ///
 /// As [`super::try_load_acquire`].
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<Tried<W>, Short> {
     let _lock = alone(src);
     // SAFETY: the same obligations, passed on.
-    Ok(unsafe { get(src) })
+    Ok(Tried::Settled(unsafe { get(src) }))
 }
 
 /// See [`super::try_store_release`].
@@ -93,11 +93,11 @@ pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W
 /// # Safety
 ///
 /// As [`super::try_store_release`].
-pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     let _lock = alone(dst);
     // SAFETY: the same obligations, passed on.
     unsafe { put(dst, value) };
-    Ok(())
+    Ok(Tried::Settled(()))
 }
 
 /// See [`super::try_compare_exchange`].
@@ -105,7 +105,7 @@ pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) ->
 /// # Safety
 ///
 /// As [`super::try_compare_exchange`].
-pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<Tried<W>, Short> {
     let _lock = alone(dst);
     // SAFETY: the same obligations, passed on.
     let before: W = unsafe { get(dst) };
@@ -113,7 +113,7 @@ pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: 
         // SAFETY: the same obligations, passed on.
         unsafe { put(dst, new) };
     }
-    Ok(before)
+    Ok(Tried::Settled(before))
 }
 
 /// See [`super::try_fetch_add`].
@@ -121,7 +121,7 @@ pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: 
 /// # Safety
 ///
 /// As [`super::try_fetch_add`].
-pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<W>, Short> {
     let _lock = alone(dst);
     // SAFETY: the same obligations, passed on.
     let before: W = unsafe { get(dst) };
@@ -129,7 +129,7 @@ pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Res
     let sum = W::narrow(before.widen().wrapping_add(value.widen()));
     // SAFETY: the same obligations, passed on.
     unsafe { put(dst, sum) };
-    Ok(before)
+    Ok(Tried::Settled(before))
 }
 
 // No attempt falls short here, so there is nothing to go on from: what follows makes the access, whole.
@@ -180,8 +180,8 @@ pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, _: Short) -> Resu
 }
 
 /// See [`super::atomic_on`].
-pub(super) fn atomic_on<R>(_: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
-    attempt().map_err(|_| Stop::lost(0))
+pub(super) fn atomic_on<R>(_: Short, attempt: impl Fn() -> Result<Tried<R>, Short>) -> Result<R, Stop> {
+    attempt().map(Tried::given).map_err(|_| Stop::lost(0))
 }
 
 /// The bytes of a number.

@@ -75,7 +75,7 @@ mod word;
 #[cfg(all(test, unix, not(folio_heap)))]
 mod tests;
 
-pub(crate) use stop::{Short, Stop};
+pub(crate) use stop::{Short, Stop, Tried};
 pub(crate) use word::{AtomicWord, Word};
 
 use std::error::Error;
@@ -238,8 +238,8 @@ impl Error for Fault {}
 // An access has two parts. The first attempt (`try_*`) is inlined into the code that asks for the access, and nearly always
 // suffices. What is left to do if it falls short (`*_on`) is far from there.
 //
-// Copies, loads and stores that were made when pages had been exchanged are handed back as doubtful, and are whole for the `*_on`
-// functions. Atomic accesses, which cannot be repeated, keep their answer: who makes them has to ask `never_exchanged` as well.
+// An attempt also says whether pages had been exchanged when it was made. What is made by the `*_on` functions, and by those that go to
+// the end, does not: who asks for it has to look at the pages.
 
 /// Whether no page of any mapping of this process has ever been exchanged (see [`lent`]). If so, whatever was done before was done to
 /// what is mapped. One look at this costs less than a look at the mapping, and in most programs is enough.
@@ -256,12 +256,12 @@ pub(crate) fn never_exchanged() -> bool {
 ///   its bytes may be changed by anybody meanwhile.
 /// - `dst .. dst + len` is valid for writes and overlaps nothing that anybody else reads or writes meanwhile.
 #[inline]
-pub(crate) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Short> {
+pub(crate) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_read(src, dst, len) }
 }
 
-/// Tries to copy `len` bytes of the caller into a mapping. Tries nothing once pages have been exchanged.
+/// Tries to copy `len` bytes of the caller into a mapping.
 ///
 /// # Safety
 ///
@@ -269,7 +269,7 @@ pub(crate) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Resul
 ///   bytes exists; its pages may be lost or not writable, and its bytes may be read and changed by anybody meanwhile.
 /// - `src .. src + len` is valid for reads, and nobody writes there meanwhile.
 #[inline]
-pub(crate) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
+pub(crate) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_write(dst, src, len) }
 }
@@ -280,19 +280,18 @@ pub(crate) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Resu
 ///
 /// As [`try_read`], for the bytes of the word.
 #[inline]
-pub(crate) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+pub(crate) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<Tried<W>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_load(base, offset) }
 }
 
-/// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`]. Tries nothing once
-/// pages have been exchanged.
+/// Tries to store a word at `dst`, by a single relaxed access if it is aligned and not wider than [`ATOMIC_WIDTH`].
 ///
 /// # Safety
 ///
 /// As [`try_write`], for the bytes of the word.
 #[inline]
-pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_store(dst, value) }
 }
@@ -303,7 +302,7 @@ pub(crate) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 ///
 /// As [`try_read`], for the bytes of the word, which is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<Tried<W>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_load_acquire(src) }
 }
@@ -314,7 +313,7 @@ pub(crate) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W
 ///
 /// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(crate) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_store_release(dst, value) }
 }
@@ -326,7 +325,7 @@ pub(crate) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) ->
 ///
 /// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+pub(crate) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<Tried<W>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_compare_exchange(dst, current, new) }
 }
@@ -337,7 +336,7 @@ pub(crate) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: 
 ///
 /// As [`try_write`], for the bytes of the word; `dst` is aligned to its width.
 #[inline]
-pub(crate) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+pub(crate) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<W>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { way::try_fetch_add(dst, value) }
 }
@@ -362,7 +361,7 @@ pub(crate) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, short: S
     unsafe { way::write_on(dst, src, len, short) }
 }
 
-/// Goes on where [`try_load`] of the word at `src` fell short. A load that was doubtful is made again.
+/// Goes on where [`try_load`] of the word at `src` fell short.
 ///
 /// # Safety
 ///
@@ -389,7 +388,7 @@ pub(crate) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> 
 /// As [`try_read`].
 pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { try_read(src, dst, len) }.or_else(|short| {
+    unsafe { try_read(src, dst, len) }.map(Tried::given).or_else(|short| {
         // SAFETY: the same obligations, passed on.
         unsafe { read_on(src, dst, len, short) }
     })
@@ -402,19 +401,19 @@ pub(crate) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 /// As [`try_write`].
 pub(crate) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { try_write(dst, src, len) }.or_else(|short| {
+    unsafe { try_write(dst, src, len) }.map(Tried::given).or_else(|short| {
         // SAFETY: the same obligations, passed on.
         unsafe { write_on(dst, src, len, short) }
     })
 }
 
 /// Makes attempts at an aligned word: one of those that acquire or release.
-pub(crate) fn atomic<R>(attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
-    attempt().or_else(|short| atomic_on(short, attempt))
+pub(crate) fn atomic<R>(attempt: impl Fn() -> Result<Tried<R>, Short>) -> Result<R, Stop> {
+    attempt().map(Tried::given).or_else(|short| atomic_on(short, attempt))
 }
 
 /// Goes on where an attempt at an aligned word fell short. An attempt that falls short has not touched the word, so it can be
 /// made again.
-pub(crate) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+pub(crate) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<Tried<R>, Short>) -> Result<R, Stop> {
     way::atomic_on(short, attempt)
 }

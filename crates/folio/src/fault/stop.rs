@@ -7,7 +7,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::Ordering;
 
-/// How far the first attempt at an access came that did not settle it: all that [`read_on`](super::read_on) and its like need to
+/// How far the first attempt at an access came that fell short: all that [`read_on`](super::read_on) and its like need to
 /// know, in one register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Short(NonZeroUsize);
@@ -17,24 +17,50 @@ impl Short {
     #[allow(dead_code, reason = "nothing falls short where mappings are ordinary memory")]
     pub(crate) const UNTRIED: Short = Short(NonZeroUsize::MAX);
 
-    /// It was made, but pages have been exchanged in this process: whether it has met what is mapped is still to be found out.
-    #[allow(dead_code, reason = "pages are exchanged where there are routines")]
-    pub(crate) const DOUBTFUL: Short = Short(NonZeroUsize::new(usize::MAX - 1).unwrap());
+    /// The one access that there was to make was not made.
+    #[allow(dead_code, reason = "routines alone get so far")]
+    pub(crate) const MISSED: Short = Short(NonZeroUsize::MIN);
 
-    /// `value`, if nothing is left: bytes of a copy, or the one access that there was to make.
+    /// `left` bytes of a copy are left to do; `None` if that is 0.
     #[allow(dead_code, reason = "routines alone get so far")]
     #[inline]
-    pub(crate) fn or<T>(value: T, left: usize) -> Result<T, Short> {
-        match NonZeroUsize::new(left) {
-            None => Ok(value),
-            Some(left) => Err(Short(left)),
-        }
+    pub(crate) fn new(left: usize) -> Option<Short> {
+        NonZeroUsize::new(left).map(Short)
     }
 
     /// How many bytes of a copy are left to do.
     #[allow(dead_code, reason = "routines alone get so far")]
     pub(crate) fn left(self) -> usize {
         self.0.get()
+    }
+}
+
+/// What the first attempt at an access gave, if it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried<T> {
+    /// No page of any mapping of this process had ever been exchanged.
+    Settled(T),
+    /// Some had. Whether one of these bytes' pages is for the caller to find out.
+    #[allow(dead_code, reason = "pages are exchanged where there are routines")]
+    Doubtful(T),
+}
+
+impl<T> Tried<T> {
+    /// What it gave.
+    #[inline]
+    pub(crate) fn given(self) -> T {
+        match self {
+            Tried::Settled(given) | Tried::Doubtful(given) => given,
+        }
+    }
+
+    /// The same of something made of it.
+    #[inline]
+    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Tried<U> {
+        match self {
+            Tried::Settled(given) => Tried::Settled(f(given)),
+            Tried::Doubtful(given) => Tried::Doubtful(f(given)),
+        }
     }
 }
 

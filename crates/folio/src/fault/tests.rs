@@ -1,6 +1,6 @@
 //! Copies and words against a byte-wise model, with a lost page at every place that matters.
 
-use super::{AtomicWord, Stop, Word, atomic, kernel};
+use super::{AtomicWord, Stop, Tried, Word, atomic, kernel};
 use std::ops::Range;
 use std::{io, ptr, slice};
 
@@ -238,7 +238,7 @@ fn kernel_copies_stop_at_the_first_lost_byte_and_touch_nothing_else() {
 
 unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { super::try_load(src, 0) }.or_else(|short| {
+    unsafe { super::try_load(src, 0) }.map(Tried::given).or_else(|short| {
         // SAFETY: the same obligations, passed on.
         unsafe { super::load_on(src, short) }
     })
@@ -246,7 +246,7 @@ unsafe fn load<W: Word>(src: *const u8) -> Result<W, Stop> {
 
 unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Stop> {
     // SAFETY: the same obligations, passed on.
-    unsafe { super::try_store(dst, value) }.or_else(|short| {
+    unsafe { super::try_store(dst, value) }.map(Tried::given).or_else(|short| {
         // SAFETY: the same obligations, passed on.
         unsafe { super::store_on(dst, value, short) }
     })

@@ -1,7 +1,7 @@
 //! A range that a closure is using: published while it lives, its pages brought back after.
 
 use super::pages::{Exchange, Pages};
-use super::table::{Published, Table};
+use super::table::{Last, Published, Table};
 use std::ops::Range;
 
 /// A range that a closure is using.
@@ -22,12 +22,13 @@ impl<'a, X: Exchange + Sync> Guard<'a, X> {
         lent: &'a Pages<X>,
         start: usize,
         len: usize,
+        last: &Last<Pages<X>>,
     ) -> Result<Guard<'a, X>, usize> {
         let pages = lent.extent().pages_at(start, len);
         let mut tries = 0;
         loop {
             // SAFETY: `lent` outlives the guard, and its drop withdraws the entry.
-            let published = unsafe { table.publish(start, start + len, lent) };
+            let published = unsafe { table.publish(start, start + len, lent, last) };
             let guard = Guard { table, lent, pages: pages.clone(), published: Some(published) };
             let Some(lost) = guard.first_lost() else {
                 return Ok(guard);

@@ -36,7 +36,7 @@ use pages::{Loss, Pages};
 use std::cell::Cell;
 use std::io;
 use system::System;
-use table::{Published, Table};
+use table::{Last, Published, Table};
 
 /// The pages of one mapping, as the handler and everybody else see them.
 pub(crate) type Lent = Pages<System>;
@@ -74,7 +74,7 @@ pub(crate) type Guard<'a> = guard::Guard<'a, System>;
 
 /// Publishes `len` bytes (not 0) at `start`, which lie in the mapping of `lent`: see [`guard::Guard::new`].
 pub(crate) fn lend(lent: &Lent, start: usize, len: usize) -> Result<Guard<'_>, usize> {
-    guard::Guard::new(&TABLE, lent, start, len)
+    LAST.with(|last| guard::Guard::new(&TABLE, lent, start, len, last))
 }
 
 /// What it takes to lend slices of a mapping.
@@ -90,6 +90,8 @@ pub(crate) unsafe fn new(extent: Extent, aside: Aside) -> io::Result<Lent> {
 thread_local! {
     /// Whether this thread takes the signals of lost pages; no destructor and no late initialiser.
     static PREPARED: Cell<bool> = const { Cell::new(false) };
+    /// The entry of the table that this thread had last; the same holds for it.
+    static LAST: Last<Lent> = const { Last::new(None) };
 }
 
 /// Prepares the process and this thread for lending. `false` where slices cannot be lent and have to be copied.
@@ -119,7 +121,7 @@ impl Watch {
     pub(crate) unsafe fn new(lent: &Lent) -> Watch {
         let start = lent.extent().start_of(0);
         // SAFETY: passed on; the drop withdraws the entry.
-        Watch(Some(unsafe { TABLE.publish(start, start + lent.extent().len, lent) }))
+        Watch(Some(unsafe { TABLE.publish(start, start + lent.extent().len, lent, &Last::new(None)) }))
     }
 }
 

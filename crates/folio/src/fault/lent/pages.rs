@@ -20,6 +20,11 @@ const LOST: u32 = 2;
 /// One turn.
 const TURN: u32 = 4;
 
+/// The word of a page that has been brought back, which was `was` and whole before. It is never 0 again.
+fn next_turn(was: u32) -> u32 {
+    was.wrapping_add(TURN).max(TURN)
+}
+
 /// How the exchange itself is made: system calls, or a model of them in a test. None of it may lock or allocate.
 pub(crate) trait Exchange {
     /// The mapping.
@@ -95,7 +100,7 @@ impl<X: Exchange> Pages<X> {
             word.store(was | LOST, Ordering::Release);
             Loss::Now
         } else {
-            word.store(was.wrapping_add(TURN), Ordering::Release);
+            word.store(next_turn(was), Ordering::Release);
             self.lost.fetch_sub(1, Ordering::Release);
             Loss::Refused
         }
@@ -124,7 +129,7 @@ impl<X: Exchange> Pages<X> {
                 continue;
             }
             if self.exchange.bring_back(page) {
-                word.store((was - LOST).wrapping_add(TURN), Ordering::Release);
+                word.store(next_turn(was - LOST), Ordering::Release);
                 self.lost.fetch_sub(1, Ordering::Release);
             } else {
                 word.store(was, Ordering::Release);
@@ -147,6 +152,12 @@ impl<X: Exchange> Pages<X> {
     #[inline]
     pub(crate) fn never_exchanged(&self) -> bool {
         self.turns.load(Ordering::Acquire) == 0
+    }
+
+    /// Whether no page of a range has ever been exchanged. What an access did to them before this answer of `true` it did to what is
+    /// mapped there [P1][P2].
+    pub(crate) fn untouched(&self, range: Range<usize>) -> bool {
+        self.words[range].iter().all(|word| word.load(Ordering::Acquire) == WHOLE)
     }
 
     /// Runs an access that may be repeated to the pages of a range until none of them was exchanged meanwhile, up to the first

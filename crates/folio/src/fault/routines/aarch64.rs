@@ -10,7 +10,7 @@
 //! | `x3` | first byte of the view's side |
 //! | `x4` | the table that the routine stands in |
 //! | `x5` | after a fault: where on the view's side it was |
-//! | `x0` | afterwards: the bytes that were not copied; if that is none, what the table has for it |
+//! | `x0` | afterwards: the bytes that were not copied; if that is none, what the table leads to ([`ANSWERS`]) |
 //!
 //! The handler compares the address of a fault with the view's side, which `x3` and `x2` tell, and puts it in `x5`.
 //!
@@ -20,18 +20,18 @@
 //! |---|---|
 //! | `x0` and `x1` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
 //! | `x2` | where to go on after a fault, close behind the access; afterwards: the same, or 0 when it was not made |
-//! | `x3` | [`single::MARK`]; 0 when it was not made |
+//! | `x3` | [`single::MARK`], or 0 when it was not made; afterwards less what is taken from it ([`ANSWERS`]) |
 //!
 //! A copy of up to 128 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail.
 
-use super::super::Short;
 use super::super::word::{AtomicWord, Word};
+use super::super::{Short, Tried};
+use super::doubt::{self, ANSWERS};
 use super::regions::Region;
 use super::single;
-use super::table::Routines;
+use super::table::{Done, Routines};
 use std::arch::asm;
-use std::sync::atomic::AtomicUsize;
 
 /// `bti c`, in the form that older processors take for no operation.
 #[rustfmt::skip]
@@ -39,10 +39,10 @@ macro_rules! landing_pad { () => { "hint #34" }; }
 
 routines! {{
     routine!("copy":
-        at!("copy.body"),
         // The ends of both sides.
         "add x9, x1, x2",
         "add x10, x0, x2",
+        at!("copy.body"),
         "cmp x2, #32",
         "b.hi 5f",
         "cmp x2, #16",
@@ -52,6 +52,7 @@ routines! {{
         "str q0, [x0]",
         "stur q1, [x10, #-16]",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         "2:",
         "tbz x2, #3, 3f",
@@ -60,6 +61,7 @@ routines! {{
         "str x11, [x0]",
         "stur x6, [x10, #-8]",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         "3:",
         "tbz x2, #2, 4f",
@@ -68,6 +70,7 @@ routines! {{
         "str w11, [x0]",
         "stur w6, [x10, #-4]",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         "4:",
         "cbz x2, 3f",
@@ -79,6 +82,7 @@ routines! {{
         "strb w11, [x0]",
         "3:",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         ".p2align 4",
         "5:",
@@ -89,6 +93,7 @@ routines! {{
         "stp q0, q1, [x0]",
         "stp q2, q3, [x10, #-32]",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         ".p2align 4",
         "6:",
@@ -102,6 +107,7 @@ routines! {{
         "stp q4, q5, [x10, #-64]",
         "stp q6, q7, [x10, #-32]",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
         ".p2align 4",
         "7:",
@@ -132,6 +138,7 @@ routines! {{
         "stp q2, q3, [x10, #-32]",
         at!("copy.tail.end"),
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "ret",
 
         // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
@@ -142,6 +149,8 @@ routines! {{
         "mov x1, x6",
         concat!("b ", label!("resume")),
         at!("lost.body"),
+        // Where it began: `x0` is the answer already if what looks like a fault was sent at the end.
+        "sub x0, x10, x2",
         "mov x7, #0",
         at!("resume"),
         "add x7, x3, x7",
@@ -163,6 +172,7 @@ routines! {{
         "subs x0, x2, x7",
         "b.ne 2f",
         "ldr x0, [x4, #8]",
+        "ldr x0, [x0]",
         "2:",
         "ret",
     )
@@ -199,15 +209,10 @@ const _: () = assert!(std::mem::offset_of!(Routines, done) == 8);
 pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, &Routines) -> usize;
 
 /// For a thread that has not been prepared.
-pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, done: AtomicUsize::new(0) };
+pub(super) static UNTRIED: Routines = Routines { copy: untried_copy, done: Done::ANSWER };
 
 /// There is one kind of processor only.
-static TABLE: Routines = Routines { copy: copy16, done: AtomicUsize::new(0) };
-
-/// All tables, for what changes in each.
-pub(super) fn tables() -> impl Iterator<Item = &'static Routines> {
-    [&TABLE].into_iter()
-}
+static TABLE: Routines = Routines { copy: copy16, done: Done::ANSWER };
 
 /// The best routines for this processor.
 pub(super) fn best() -> &'static Routines {
@@ -225,134 +230,81 @@ pub(super) fn base() -> usize {
     copy16 as *const () as usize
 }
 
-/// Copies between the two sides, of which `view` is one, and answers how many bytes were not copied.
+/// Copies between the two sides, of which `view` is one.
 ///
 /// # Safety
 ///
 /// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
-pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
+pub(super) unsafe fn copy(
+    routines: &Routines,
+    dst: *mut u8,
+    src: *const u8,
+    len: usize,
+    view: *const u8,
+) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, view, routines) }
+    doubt::copied(unsafe { (routines.copy)(dst, src, len, view, routines) })
 }
 
 /// How many bytes end where a single access ends and are its own: no block is shorter. What is guarded lies in them.
 pub(super) const BLOCK: usize = 16;
 
-/// Makes one access at `x0 + x1`, and answers 0, or 1 if it was not made. After a fault the program goes on at the label 3, which
-/// the access sets if that is not the end of it.
+/// Makes one access at `x0 + x1`, and answers what is left of its mark ([`doubt::made`]). After a fault the program goes on at the
+/// label 3, which the access sets if that is not the end of it.
 ///
 /// Nothing stands between the access and that label: a signal that was sent, where that cannot be told from one that was raised,
 /// must not be taken for a fault of an access that has been made.
 ///
-/// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
+/// Only where the operands end with the option that says so, the block changes no memory: elsewhere the compiler moves no access of its
+/// own over it.
 macro_rules! guarded {
-    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {
-        guarded!(@ [$($access,)+ "3:"], $base, $offset $(; $($operands)+)?)
+    ([$($access:expr),+ $(,)?], $base:expr, $offset:expr, $($operands:tt)+) => {
+        guarded!(@ [$($access,)+ "3:"], $base, $offset, $($operands)+)
     };
-    (@ [$($access:expr),+ $(,)?], $base:expr, $offset:expr $(; $($operands:tt)+)?) => {{
-        let exit: usize;
+    (@ [$($access:expr),+ $(,)?], $base:expr, $offset:expr, $($operands:tt)+) => {{
+        let left: u32;
         // SAFETY: the access is one that the caller may make. A fault leads into the block, and no register changes but those that
-        // are named.
+        // are named. What is taken from the mark is a number of ours.
         unsafe {
             asm!(
                 "adr x2, 3f",
                 "movz w3, #{low}",
                 "movk w3, #{high}, lsl #16",
                 $($access,)+
+                "ldr {taken:w}, [{taken}]",
+                "sub w3, w3, {taken:w}",
                 low = const single::MARK & 0xffff,
                 high = const single::MARK >> 16,
-                in("x0") $base,
-                in("x1") $offset,
-                out("x2") exit,
-                out("x3") _,
-                $($($operands)+,)?
-                options(nostack),
-            );
-        }
-        usize::from(exit == 0)
-    }};
-}
-
-/// [`guarded`], which takes [`single::INTACT`] from the mark that it leaves: answers what [`single::settled`] wants to know.
-macro_rules! settling {
-    ($access:literal, $base:expr, $offset:expr, $($operand:tt)+) => {{
-        let left: u32;
-        // SAFETY: as in `guarded`; what is taken from the mark is a number of ours.
-        unsafe {
-            asm!(
-                "adr x2, 3f",
-                "movz w3, #{low}",
-                "movk w3, #{high}, lsl #16",
-                $access,
-                "3:",
-                "ldr {intact:w}, [{intact}]",
-                "sub w3, w3, {intact:w}",
-                low = const single::MARK & 0xffff,
-                high = const single::MARK >> 16,
-                intact = inout(reg) &raw const single::INTACT => _,
+                taken = inout(reg) &raw const ANSWERS.single => _,
                 in("x0") $base,
                 in("x1") $offset,
                 out("x2") _,
                 out("w3") left,
-                $($operand)+
+                $($operands)+
             );
         }
         left
     }};
 }
 
-/// Loads a word from `offset` bytes behind `base`, and says if it is doubtful.
-///
-/// The compiler may keep over this what it has read from memory: that is what loops over many loads live on.
-///
-/// # Safety
-///
-/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
-#[inline]
-pub(super) unsafe fn load_settled<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
-    let value: u64;
-    let left = match W::WIDTH {
-        1 => settling!("ldrb {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
-        2 => settling!("ldrh {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
-        4 => settling!("ldr {value:w}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
-        _ => settling!("ldr {value:x}, [x0, x1]", base, offset, value = out(reg) value, options(nostack, readonly)),
-    };
-    single::settled(value, left).map(W::narrow)
-}
-
-/// Stores a word, and says if that is doubtful.
-///
-/// # Safety
-///
-/// As [`store`].
-#[inline]
-pub(super) unsafe fn store_settled<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
-    let value = value.widen();
-    let left = match W::WIDTH {
-        1 => settling!("strb {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
-        2 => settling!("strh {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
-        4 => settling!("str {value:w}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
-        _ => settling!("str {value:x}, [x0, x1]", dst, 0_usize, value = in(reg) value, options(nostack)),
-    };
-    single::settled((), left)
-}
-
 /// Loads a word from `offset` bytes behind `base`.
 ///
+/// The compiler may keep what it has read from memory before: that is what loops over many loads live on.
+///
 /// # Safety
 ///
 /// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<Tried<W>, Short> {
     let value: u64;
     let left = match W::WIDTH {
-        1 => guarded!(["ldrb {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
-        2 => guarded!(["ldrh {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
-        4 => guarded!(["ldr {value:w}, [x0, x1]"], base, offset; value = out(reg) value),
-        _ => guarded!(["ldr {value:x}, [x0, x1]"], base, offset; value = out(reg) value),
+        1 => guarded!(["ldrb {v:w}, [x0, x1]"], base, offset, v = out(reg) value, options(nostack, readonly)),
+        2 => guarded!(["ldrh {v:w}, [x0, x1]"], base, offset, v = out(reg) value, options(nostack, readonly)),
+        4 => guarded!(["ldr {v:w}, [x0, x1]"], base, offset, v = out(reg) value, options(nostack, readonly)),
+        _ => guarded!(["ldr {v:x}, [x0, x1]"], base, offset, v = out(reg) value, options(nostack, readonly)),
     };
-    Short::or(value, left).map(W::narrow)
+    doubt::made(W::narrow(value), left)
 }
 
 /// Loads a word, and acquires.
@@ -361,14 +313,14 @@ pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, 
 ///
 /// As [`load`], and `src` is aligned.
 #[inline]
-pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<Tried<W>, Short> {
     let value: u64;
     let left = if W::WIDTH == 4 {
-        guarded!(["ldar {value:w}, [x0]"], src, 0_usize; value = out(reg) value)
+        guarded!(["ldar {v:w}, [x0]"], src, 0_usize, v = out(reg) value, options(nostack))
     } else {
-        guarded!(["ldar {value:x}, [x0]"], src, 0_usize; value = out(reg) value)
+        guarded!(["ldar {v:x}, [x0]"], src, 0_usize, v = out(reg) value, options(nostack))
     };
-    Short::or(value, left).map(W::narrow)
+    doubt::made(W::narrow(value), left)
 }
 
 /// Stores a word.
@@ -377,15 +329,15 @@ pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Sh
 ///
 /// As [`super::try_store`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     let value = value.widen();
     let left = match W::WIDTH {
-        1 => guarded!(["strb {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
-        2 => guarded!(["strh {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
-        4 => guarded!(["str {value:w}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
-        _ => guarded!(["str {value:x}, [x0, x1]"], dst, 0_usize; value = in(reg) value),
+        1 => guarded!(["strb {v:w}, [x0, x1]"], dst, 0_usize, v = in(reg) value, options(nostack)),
+        2 => guarded!(["strh {v:w}, [x0, x1]"], dst, 0_usize, v = in(reg) value, options(nostack)),
+        4 => guarded!(["str {v:w}, [x0, x1]"], dst, 0_usize, v = in(reg) value, options(nostack)),
+        _ => guarded!(["str {v:x}, [x0, x1]"], dst, 0_usize, v = in(reg) value, options(nostack)),
     };
-    Short::or((), left)
+    doubt::made((), left)
 }
 
 /// Stores a word, and releases.
@@ -394,14 +346,14 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short>
 ///
 /// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     let value = value.widen();
     let left = if W::WIDTH == 4 {
-        guarded!(["stlr {value:w}, [x0]"], dst, 0_usize; value = in(reg) value)
+        guarded!(["stlr {v:w}, [x0]"], dst, 0_usize, v = in(reg) value, options(nostack))
     } else {
-        guarded!(["stlr {value:x}, [x0]"], dst, 0_usize; value = in(reg) value)
+        guarded!(["stlr {v:x}, [x0]"], dst, 0_usize, v = in(reg) value, options(nostack))
     };
-    Short::or((), left)
+    doubt::made((), left)
 }
 
 /// Compares and exchanges in registers of the form `$r`, with the instruction that does it at once.
@@ -410,9 +362,10 @@ macro_rules! exchanged {
     ($r:literal, $dst:expr, $current:expr, $new:expr => $found:ident) => {
         guarded!(
             [concat!("casal {found:", $r, "}, {new:", $r, "}, [x0]")],
-            $dst, 0_usize;
+            $dst, 0_usize,
             found = inout(reg) $current => $found,
-            new = in(reg) $new
+            new = in(reg) $new,
+            options(nostack)
         )
     };
 }
@@ -433,11 +386,12 @@ macro_rules! exchanged {
                 "cbnz {failed:w}, 2b",
                 "4:",
             ],
-            $dst, 0_usize;
+            $dst, 0_usize,
             found = out(reg) $found,
             failed = out(reg) _,
             current = in(reg) $current,
-            new = in(reg) $new
+            new = in(reg) $new,
+            options(nostack)
         )
     };
 }
@@ -448,9 +402,10 @@ macro_rules! added {
     ($r:literal, $dst:expr, $value:expr => $found:ident) => {
         guarded!(
             [concat!("ldaddal {value:", $r, "}, {found:", $r, "}, [x0]")],
-            $dst, 0_usize;
+            $dst, 0_usize,
             found = out(reg) $found,
-            value = in(reg) $value
+            value = in(reg) $value,
+            options(nostack)
         )
     };
 }
@@ -470,11 +425,12 @@ macro_rules! added {
                 "cbnz {failed:w}, 2b",
                 "4:",
             ],
-            $dst, 0_usize;
+            $dst, 0_usize,
             found = out(reg) $found,
             sum = out(reg) _,
             failed = out(reg) _,
-            value = in(reg) $value
+            value = in(reg) $value,
+            options(nostack)
         )
     };
 }
@@ -485,7 +441,7 @@ macro_rules! added {
 ///
 /// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<Tried<W>, Short> {
     let (current, new) = (current.widen(), new.widen());
     let found: u64;
     let left = if W::WIDTH == 4 {
@@ -493,7 +449,7 @@ pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, n
     } else {
         exchanged!("x", dst, current, new => found)
     };
-    Short::or(found, left).map(W::narrow)
+    doubt::made(W::narrow(found), left)
 }
 
 /// Adds `value`, and answers what was there before.
@@ -502,9 +458,9 @@ pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, n
 ///
 /// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<W>, Short> {
     let value = value.widen();
     let found: u64;
     let left = if W::WIDTH == 4 { added!("w", dst, value => found) } else { added!("x", dst, value => found) };
-    Short::or(found, left).map(W::narrow)
+    doubt::made(W::narrow(found), left)
 }

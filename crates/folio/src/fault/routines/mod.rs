@@ -7,6 +7,7 @@
 #[macro_use]
 mod object;
 
+mod doubt;
 #[cfg(unix)]
 mod handler;
 #[cfg(windows)]
@@ -25,25 +26,12 @@ mod table;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub(super) use doubt::{never_exchanged, note_exchange};
 pub(crate) use machine::ATOMIC_WIDTH;
 pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_kernel_copies};
 
 use super::word::{AtomicWord, Word};
-use super::{Short, Stop, kernel};
-use std::sync::atomic::Ordering;
-
-/// See [`super::never_exchanged`].
-#[inline]
-pub(super) fn never_exchanged() -> bool {
-    single::intact()
-}
-
-/// Has all accesses be doubtful that the threads make after a barrier. For the handler, before the barrier.
-#[allow(dead_code, reason = "pages are exchanged on Linux alone")]
-pub(super) fn note_exchange() {
-    single::note_exchange();
-    machine::tables().for_each(|table| table.done.store(Short::DOUBTFUL.left(), Ordering::Relaxed));
-}
+use super::{Short, Stop, Tried, kernel};
 
 /// See [`super::try_read`].
 ///
@@ -51,9 +39,9 @@ pub(super) fn note_exchange() {
 ///
 /// As [`super::try_read`].
 #[inline]
-pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Short> {
+pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: passed on; the routines are this thread's.
-    Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, src) })
+    unsafe { machine::copy(prepare::routines(), dst, src, len, src) }
 }
 
 /// See [`super::try_write`].
@@ -62,13 +50,9 @@ pub(super) unsafe fn try_read(src: *const u8, dst: *mut u8, len: usize) -> Resul
 ///
 /// As [`super::try_write`].
 #[inline]
-pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Short> {
-    let routines = prepare::routines();
-    if routines.done.load(Ordering::Acquire) != 0 {
-        return Err(Short::UNTRIED);
-    }
+pub(super) unsafe fn try_write(dst: *mut u8, src: *const u8, len: usize) -> Result<Tried<()>, Short> {
     // SAFETY: passed on; the routines are this thread's.
-    Short::or((), unsafe { machine::copy(routines, dst, src, len, dst) })
+    unsafe { machine::copy(prepare::routines(), dst, src, len, dst) }
 }
 
 /// Whether this thread makes single accesses by itself.
@@ -83,10 +67,10 @@ fn tries() -> Result<(), Short> {
 ///
 /// As [`super::try_load`].
 #[inline]
-pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result<Tried<W>, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
-    unsafe { machine::load_settled(base, offset) }
+    unsafe { machine::load(base, offset) }
 }
 
 /// See [`super::try_store`].
@@ -95,13 +79,10 @@ pub(super) unsafe fn try_load<W: Word>(base: *const u8, offset: usize) -> Result
 ///
 /// As [`super::try_store`].
 #[inline]
-pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     tries()?;
-    if !never_exchanged() {
-        return Err(Short::UNTRIED);
-    }
     // SAFETY: passed on; this thread is prepared.
-    unsafe { machine::store_settled(dst, value) }
+    unsafe { machine::store(dst, value) }
 }
 
 /// See [`super::try_load_acquire`].
@@ -110,7 +91,7 @@ pub(super) unsafe fn try_store<W: Word>(dst: *mut u8, value: W) -> Result<(), Sh
 ///
 /// As [`super::try_load_acquire`].
 #[inline]
-pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
+pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<Tried<W>, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
     unsafe { machine::load_acquire(src) }
@@ -122,7 +103,7 @@ pub(super) unsafe fn try_load_acquire<W: AtomicWord>(src: *const u8) -> Result<W
 ///
 /// As [`super::try_store_release`].
 #[inline]
-pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
     unsafe { machine::store_release(dst, value) }
@@ -134,7 +115,7 @@ pub(super) unsafe fn try_store_release<W: AtomicWord>(dst: *mut u8, value: W) ->
 ///
 /// As [`super::try_compare_exchange`].
 #[inline]
-pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<Tried<W>, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
     unsafe { machine::compare_exchange(dst, current, new) }
@@ -146,18 +127,13 @@ pub(super) unsafe fn try_compare_exchange<W: AtomicWord>(dst: *mut u8, current: 
 ///
 /// As [`super::try_fetch_add`].
 #[inline]
-pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+pub(super) unsafe fn try_fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<W>, Short> {
     tries()?;
     // SAFETY: passed on; this thread is prepared.
     unsafe { machine::fetch_add(dst, value) }
 }
 
 // What is left to do after a first attempt has fallen short.
-
-/// Prepares this thread, unless it is prepared. `false` if the program has chosen kernel copies.
-fn prepared() -> Result<bool, Stop> {
-    Ok(prepare::tries() || prepare::prepare().map_err(Stop::Failed)?.is_some())
-}
 
 /// See [`super::read_on`].
 ///
@@ -168,17 +144,17 @@ fn prepared() -> Result<bool, Stop> {
 #[inline(never)]
 pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short: Short) -> Result<(), Stop> {
     if short == Short::UNTRIED {
-        if !prepared()? {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             // SAFETY: the same obligations, passed on.
             return unsafe { kernel::read(src, dst, len) };
         }
         // SAFETY: the same obligations, passed on.
         match unsafe { try_read(src, dst, len) } {
-            Ok(()) => return Ok(()),
+            Ok(_) => return Ok(()),
             Err(again) => short = again,
         }
     }
-    if short == Short::DOUBTFUL { Ok(()) } else { Err(Stop::lost(len - short.left())) }
+    Err(Stop::lost(len - short.left()))
 }
 
 /// See [`super::write_on`].
@@ -190,17 +166,17 @@ pub(super) unsafe fn read_on(src: *const u8, dst: *mut u8, len: usize, mut short
 #[inline(never)]
 pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut short: Short) -> Result<(), Stop> {
     if short == Short::UNTRIED {
-        if !prepared()? {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             // SAFETY: the same obligations, passed on.
             return unsafe { kernel::write(dst, src, len) };
         }
-        // SAFETY: passed on; the routines are this thread's.
-        match Short::or((), unsafe { machine::copy(prepare::routines(), dst, src, len, dst) }) {
-            Ok(()) => return Ok(()),
+        // SAFETY: the same obligations, passed on.
+        match unsafe { try_write(dst, src, len) } {
+            Ok(_) => return Ok(()),
             Err(again) => short = again,
         }
     }
-    if short == Short::DOUBTFUL { Ok(()) } else { Err(Stop::lost(len - short.left())) }
+    Err(Stop::lost(len - short.left()))
 }
 
 /// See [`super::load_on`].
@@ -211,16 +187,8 @@ pub(super) unsafe fn write_on(dst: *mut u8, src: *const u8, len: usize, mut shor
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W, Stop> {
-    let attempt = || {
-        tries()?;
-        // SAFETY: passed on; this thread is prepared.
-        unsafe { machine::load(src, 0) }
-    };
-    let short = match if short == Short::DOUBTFUL { attempt() } else { Err(short) } {
-        Ok(value) => return Ok(value),
-        Err(short) => short,
-    };
-    match insist(short, attempt)? {
+    // SAFETY: the same obligations, passed on.
+    match insist(short, || unsafe { try_load(src, 0) })? {
         Insisted::Done(value) => Ok(value),
         Insisted::Lost if in_one_page::<W>(src) => Err(Stop::lost(0)),
         Insisted::Lost => {
@@ -242,15 +210,8 @@ pub(super) unsafe fn load_on<W: Word>(src: *const u8, short: Short) -> Result<W,
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> Result<(), Stop> {
-    if short == Short::DOUBTFUL {
-        return Ok(());
-    }
-    let attempt = || {
-        tries()?;
-        // SAFETY: passed on; this thread is prepared.
-        unsafe { machine::store(dst, value) }
-    };
-    match insist(short, attempt)? {
+    // SAFETY: the same obligations, passed on.
+    match insist(short, || unsafe { try_store(dst, value) })? {
         Insisted::Done(()) => Ok(()),
         Insisted::Lost if in_one_page::<W>(dst) => Err(Stop::lost(0)),
         // SAFETY: passed on; `value` is ours.
@@ -263,7 +224,7 @@ pub(super) unsafe fn store_on<W: Word>(dst: *mut u8, value: W, short: Short) -> 
 /// See [`super::atomic_on`].
 #[cold]
 #[inline(never)]
-pub(super) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<R, Stop> {
+pub(super) fn atomic_on<R>(short: Short, attempt: impl Fn() -> Result<Tried<R>, Short>) -> Result<R, Stop> {
     match insist(short, attempt)? {
         Insisted::Done(value) => Ok(value),
         // An aligned word lies in one page: it is reached as a whole or not at all.
@@ -293,13 +254,13 @@ enum Insisted<R> {
 ///
 /// Where the system does not tell a signal that was sent from one that it raised, what looked like a fault may have been
 /// none: there only a second one counts.
-fn insist<R>(mut short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result<Insisted<R>, Stop> {
+fn insist<R>(mut short: Short, attempt: impl Fn() -> Result<Tried<R>, Short>) -> Result<Insisted<R>, Stop> {
     if short == Short::UNTRIED {
-        if !prepared()? {
+        if prepare::prepare().map_err(Stop::Failed)?.is_none() {
             return Ok(Insisted::ByKernel);
         }
         match attempt() {
-            Ok(value) => return Ok(Insisted::Done(value)),
+            Ok(made) => return Ok(Insisted::Done(made.given())),
             Err(again) => short = again,
         }
     }
@@ -307,5 +268,5 @@ fn insist<R>(mut short: Short, attempt: impl Fn() -> Result<R, Short>) -> Result
     if handler::CERTAIN {
         return Ok(Insisted::Lost);
     }
-    Ok(attempt().map_or(Insisted::Lost, Insisted::Done))
+    Ok(attempt().map_or(Insisted::Lost, |made| Insisted::Done(made.given())))
 }

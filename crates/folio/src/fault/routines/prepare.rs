@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::table::{Place, Routines};
+use super::table::Routines;
 use super::{handler, machine};
 use std::cell::Cell;
 use std::io;
@@ -13,7 +13,7 @@ use std::{process, thread};
 thread_local! {
     /// The routines for this thread: those that try nothing until it is prepared, and for good with kernel copies. It has no
     /// destructor and no late initialiser, so in a program's own image an access is a load relative to the thread's base.
-    static ROUTINES_HERE: Cell<Place> = const { Cell::new(Place::of(&machine::UNTRIED)) };
+    static ROUTINES_HERE: Cell<&'static Routines> = const { Cell::new(&machine::UNTRIED) };
     /// Whether this thread is prepared to make single accesses, which are no routines.
     static TRIES_HERE: Cell<bool> = const { Cell::new(false) };
 }
@@ -29,7 +29,7 @@ static GATE: Gate = Gate(AtomicU32::new(Gate::OPEN));
 /// The routines for this thread. When they try nothing, [`prepare`] has to be asked.
 #[inline]
 pub(super) fn routines() -> &'static Routines {
-    ROUTINES_HERE.get().get()
+    ROUTINES_HERE.get()
 }
 
 /// Whether this thread makes single accesses. When it does not, [`prepare`] has to be asked.
@@ -53,7 +53,7 @@ pub(crate) fn prepare() -> io::Result<Option<&'static Routines>> {
     }
     handler::prepare_thread()?;
     let routines = machine::best();
-    ROUTINES_HERE.set(Place::of(routines));
+    ROUTINES_HERE.set(routines);
     TRIES_HERE.set(true);
     Ok(Some(routines))
 }

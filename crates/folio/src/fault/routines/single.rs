@@ -3,9 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::super::Short;
 use super::machine::BLOCK;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The widest access, in bytes.
 const WIDEST: usize = 8;
@@ -22,37 +20,6 @@ pub(super) const MARK: u32 = {
     }
     mark
 };
-
-/// What a load or store takes from its mark when it has been made: the same number, so that nothing is left, as long as no page of any
-/// mapping has been exchanged.
-pub(super) static INTACT: AtomicU32 = AtomicU32::new(MARK);
-
-/// What [`INTACT`] is from the first exchange on.
-const EXCHANGED: u32 = MARK.wrapping_sub(DOUBTFUL);
-/// What is left then of an access that has been made. One that has not has no mark, and so leaves another number.
-const DOUBTFUL: u32 = 1;
-const _: () = assert!(MARK != 0 && 0_u32.wrapping_sub(EXCHANGED) != DOUBTFUL && 0_u32.wrapping_sub(MARK) != DOUBTFUL);
-
-/// Whether no page has been exchanged.
-#[inline]
-pub(super) fn intact() -> bool {
-    INTACT.load(Ordering::Acquire) == MARK
-}
-
-/// Has all accesses that are made from now on say that they are doubtful.
-pub(super) fn note_exchange() {
-    INTACT.store(EXCHANGED, Ordering::Relaxed);
-}
-
-/// `value`, if nothing is left of the mark.
-#[inline]
-pub(super) fn settled<T>(value: T, left: u32) -> Result<T, Short> {
-    match left {
-        0 => Ok(value),
-        DOUBTFUL => Err(Short::DOUBTFUL),
-        _ => Short::or(value, 1),
-    }
-}
 
 /// What the registers say in the moment of a fault.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 //! Code that is inlined into other crates finds them through the table that a prepared thread keeps a pointer to. It
 //! cannot name them: their symbols do not leave the linked module.
 
+use super::doubt::ANSWERS;
 use super::machine::Copy;
 use std::sync::atomic::AtomicUsize;
 
@@ -13,22 +14,18 @@ pub(crate) struct Routines {
     /// From this many bytes on the copy is left to the microcode, where that is known to be fast. The copy looks it up here.
     #[cfg(target_arch = "x86_64")]
     pub(super) many: usize,
-    /// What a copy answers that has come to its end: 0, or that it is doubtful once a page has been exchanged.
-    pub(super) done: AtomicUsize,
+    /// Where it says what a copy answers that has come to its end.
+    pub(super) done: Done,
 }
 
-/// Where a table is: a static of this module. (A constant may not hold a reference to what can change, in Rust 1.85.)
-#[derive(Clone, Copy)]
-pub(super) struct Place(*const Routines);
+/// [`ANSWERS.copy`](super::doubt::Answers::copy), which the copies alone look at. No reference: in Rust 1.85 a constant may not lead by
+/// references to what can change, and a thread begins with a constant.
+#[repr(transparent)]
+pub(crate) struct Done(*const AtomicUsize);
 
-impl Place {
-    pub(super) const fn of(routines: &'static Routines) -> Place {
-        Place(routines)
-    }
-
-    #[inline]
-    pub(super) fn get(self) -> &'static Routines {
-        // SAFETY: made from such a reference, in `of`.
-        unsafe { &*self.0 }
-    }
+impl Done {
+    pub(super) const ANSWER: Done = Done(&raw const ANSWERS.copy);
 }
+
+// SAFETY: the address of an atomic static.
+unsafe impl Sync for Done {}

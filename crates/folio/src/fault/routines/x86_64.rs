@@ -10,7 +10,7 @@
 //! | `rcx` | the table that the routine stands in |
 //! | `r8` | first byte of the view's side |
 //! | `r9` | after a fault: where on the view's side it was |
-//! | `rax` | afterwards: the bytes that were not copied; if that is none, what the table has for it |
+//! | `rax` | afterwards: the bytes that were not copied; if that is none, what the table leads to ([`ANSWERS`]) |
 //!
 //! The handler compares the address of a fault with the view's side, which `r8` and `rdx` tell, and puts it in `r9`.
 //!
@@ -20,21 +20,21 @@
 //! |---|---|
 //! | `rdi` and `rsi` | their sum is the address. The processor adds them on the way: when one load's address comes from another, each addition counts |
 //! | `rdx` | where to go on after a fault, right behind the access; afterwards: the same, or 0 when it was not made |
-//! | `rcx` | [`single::MARK`]; 0 when it was not made |
+//! | `rcx` | [`single::MARK`], or 0 when it was not made; afterwards less what is taken from it ([`ANSWERS`]) |
 //!
 //! A copy of up to 256 bytes is a few moves that overlap in the middle, one of more a loop between an unaligned head and
 //! tail, and one of many is left to the microcode (`rep movsb`), where that is known to be fast. The widest registers
 //! that the processor has do the moving. Those numbered from 16 up leave no upper halves behind that would have to be
 //! cleared for the SSE code of others.
 
-use super::super::Short;
 use super::super::word::{AtomicWord, Word};
+use super::super::{Short, Tried};
+use super::doubt::{self, ANSWERS};
 use super::regions::Region;
 use super::single;
-use super::table::Routines;
+use super::table::{Done, Routines};
 use std::arch::asm;
 use std::arch::x86_64::__cpuid;
-use std::sync::atomic::AtomicUsize;
 
 #[rustfmt::skip]
 macro_rules! landing_pad { () => { "endbr64" }; }
@@ -53,6 +53,7 @@ macro_rules! short {
             "movups [rdi], xmm0\n",
             "movups [rdi + rdx - 16], xmm1\n",
             "mov rax, [rcx + 16]\n",
+            "mov rax, [rax]\n",
             "ret\n",
             "2:\n",
             "cmp edx, 8\n",
@@ -62,6 +63,7 @@ macro_rules! short {
             "mov [rdi], rax\n",
             "mov [rdi + rdx - 8], r10\n",
             "mov rax, [rcx + 16]\n",
+            "mov rax, [rax]\n",
             "ret\n",
             "3:\n",
             "cmp edx, 4\n",
@@ -71,6 +73,7 @@ macro_rules! short {
             "mov [rdi], eax\n",
             "mov [rdi + rdx - 4], r10d\n",
             "mov rax, [rcx + 16]\n",
+            "mov rax, [rax]\n",
             "ret\n",
             "4:\n",
             "test edx, edx\n",
@@ -84,6 +87,7 @@ macro_rules! short {
             "mov [rdi], al\n",
             "2:\n",
             "mov rax, [rcx + 16]\n",
+            "mov rax, [rax]\n",
             "ret\n",
             ".p2align 4\n",
             "5:",
@@ -125,6 +129,7 @@ routines! {{
         "movups [rdi + rdx - 32], xmm2",
         "movups [rdi + rdx - 16], xmm3",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "6:",
@@ -144,6 +149,7 @@ routines! {{
         "movups [rdi + rdx - 32], xmm6",
         "movups [rdi + rdx - 16], xmm7",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "7:",
@@ -174,6 +180,7 @@ routines! {{
         "movups [r10 - 16], xmm3",
         at!("copy.loop.end"),
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
 
         // Many bytes, from all copies.
@@ -185,6 +192,7 @@ routines! {{
         "rep movsb",
         at!("rep.end"),
         "mov rax, [r11 + 16]",
+        "mov rax, [rax]",
         "ret",
 
         // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
@@ -227,6 +235,7 @@ routines! {{
         "mov rax, rdx",
         "jnz 2f",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "2:",
         "ret",
     )
@@ -251,6 +260,7 @@ routines! {{
         "vmovdqu [rdi + rdx - 32], ymm1",
         "vzeroupper",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "6:",
@@ -263,6 +273,7 @@ routines! {{
         "vmovdqu [rdi + rdx - 32], ymm3",
         "vzeroupper",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "7:",
@@ -285,6 +296,7 @@ routines! {{
         "vmovdqu [rdi + rdx - 32], ymm7",
         "vzeroupper",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "8:",
@@ -316,6 +328,7 @@ routines! {{
         at!("copy32.loop.end"),
         "vzeroupper",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         "9:",
         "vzeroupper",
@@ -333,6 +346,7 @@ routines! {{
         "vmovdqu64 [rdi], ymm16",
         "vmovdqu64 [rdi + rdx - 32], ymm17",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "6:",
@@ -343,6 +357,7 @@ routines! {{
         "vmovdqu64 [rdi], zmm16",
         "vmovdqu64 [rdi + rdx - 64], zmm17",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "7:",
@@ -356,6 +371,7 @@ routines! {{
         "vmovdqu64 [rdi + rdx - 128], zmm18",
         "vmovdqu64 [rdi + rdx - 64], zmm19",
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
         ".p2align 4",
         "8:",
@@ -378,6 +394,7 @@ routines! {{
         "vmovdqu64 [r10 - 64], zmm17",
         at!("copy64.loop.end"),
         "mov rax, [rcx + 16]",
+        "mov rax, [rax]",
         "ret",
     )
 } {
@@ -445,12 +462,7 @@ static WITH_32: [Routines; 2] = [table(copy32, usize::MAX), table(copy32, 4 * 10
 static WITH_64: [Routines; 2] = [table(copy64, usize::MAX), table(copy64, 16 * 1024)];
 
 const fn table(copy: Copy, many: usize) -> Routines {
-    Routines { copy, many, done: AtomicUsize::new(0) }
-}
-
-/// All tables, for what changes in each.
-pub(super) fn tables() -> impl Iterator<Item = &'static Routines> {
-    [&WITH_16, &WITH_32, &WITH_64].into_iter().flatten()
+    Routines { copy, many, done: Done::ANSWER }
 }
 
 /// The best routines for this processor.
@@ -498,64 +510,47 @@ pub(super) fn base() -> usize {
     copy16 as *const () as usize
 }
 
-/// Copies between the two sides, of which `view` is one, and answers how many bytes were not copied.
+/// Copies between the two sides, of which `view` is one.
 ///
 /// # Safety
 ///
 /// As [`super::try_read`] or [`super::try_write`]; `routines` are those of this thread.
 #[inline]
-pub(super) unsafe fn copy(routines: &Routines, dst: *mut u8, src: *const u8, len: usize, view: *const u8) -> usize {
+pub(super) unsafe fn copy(
+    routines: &Routines,
+    dst: *mut u8,
+    src: *const u8,
+    len: usize,
+    view: *const u8,
+) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
-    unsafe { (routines.copy)(dst, src, len, routines, view) }
+    doubt::copied(unsafe { (routines.copy)(dst, src, len, routines, view) })
 }
 
 /// How many bytes end where a single access ends and are its own: no block is shorter.
 pub(super) const BLOCK: usize = 15;
 
-/// Makes one access at `rdi + rsi`, and answers 0, or 1 if it was not made.
+/// Makes one access at `rdi + rsi`, and answers what is left of its mark ([`doubt::made`]).
 ///
-/// Nothing stands behind the access in the block: a signal that was sent, where that cannot be told from one that was raised, must
-/// not be taken for a fault of an access that has been made.
+/// What stands behind the access begins where a fault leads to: a signal that was sent, where that cannot be told from one that was
+/// raised, must not be taken for a fault of an access that has been made.
 ///
-/// The block has no option that says that it touches no memory: the compiler moves no access of its own over it.
+/// Only where the operands end with the option that says so, the block changes no memory: elsewhere the compiler moves no access of its
+/// own over it.
 macro_rules! guarded {
-    ($access:literal, $base:expr, $offset:expr $(, $($operand:tt)+)?) => {{
-        let exit: usize;
-        // SAFETY: the access is one that the caller may make. A fault leads to the end of the block, and no register changes but
-        // those that are named.
-        unsafe {
-            asm!(
-                "lea rdx, [rip + 3f]",
-                "mov ecx, {mark}",
-                $access,
-                "3:",
-                mark = const single::MARK,
-                in("rdi") $base,
-                in("rsi") $offset,
-                out("rdx") exit,
-                out("rcx") _,
-                $($($operand)+,)?
-                options(nostack),
-            );
-        }
-        usize::from(exit == 0)
-    }};
-}
-
-/// [`guarded`], which takes [`single::INTACT`] from the mark that it leaves: answers what [`single::settled`] wants to know.
-macro_rules! settling {
     ($access:literal, $base:expr, $offset:expr, $($operand:tt)+) => {{
         let left: u32;
-        // SAFETY: as in `guarded`; what is taken from the mark is a number of ours.
+        // SAFETY: the access is one that the caller may make. A fault leads to the label, and no register changes but those that are
+        // named. What is taken from the mark is a number of ours.
         unsafe {
             asm!(
                 "lea rdx, [rip + 3f]",
                 "mov ecx, {mark}",
                 $access,
                 "3:",
-                "sub ecx, [{intact}]",
+                "sub ecx, [{taken}]",
                 mark = const single::MARK,
-                intact = in(reg) &raw const single::INTACT,
+                taken = in(reg) &raw const ANSWERS.single,
                 in("rdi") $base,
                 in("rsi") $offset,
                 out("rdx") _,
@@ -567,72 +562,40 @@ macro_rules! settling {
     }};
 }
 
-/// Loads a word from `offset` bytes behind `base`, and says if it is doubtful.
+/// Loads a word from `offset` bytes behind `base`.
 ///
-/// The compiler may keep over this what it has read from memory: that is what loops over many loads live on.
-///
-/// # Safety
-///
-/// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
-#[inline]
-pub(super) unsafe fn load_settled<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
-    let value: u64;
-    let left = match W::WIDTH {
-        1 => {
-            settling!("movzx {value:e}, byte ptr [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly))
-        }
-        2 => {
-            settling!("movzx {value:e}, word ptr [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly))
-        }
-        4 => settling!("mov {value:e}, [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly)),
-        _ => settling!("mov {value:r}, [rdi + rsi]", base, offset, value = out(reg) value, options(nostack, readonly)),
-    };
-    single::settled(value, left).map(W::narrow)
-}
-
-/// Stores a word, and says if that is doubtful.
-///
-/// # Safety
-///
-/// As [`store`].
-#[inline]
-pub(super) unsafe fn store_settled<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
-    let value = value.widen();
-    let left = match W::WIDTH {
-        1 => settling!("mov [rdi + rsi], {value:l}", dst, 0_usize, value = in(reg) value, options(nostack)),
-        2 => settling!("mov [rdi + rsi], {value:x}", dst, 0_usize, value = in(reg) value, options(nostack)),
-        4 => settling!("mov [rdi + rsi], {value:e}", dst, 0_usize, value = in(reg) value, options(nostack)),
-        _ => settling!("mov [rdi + rsi], {value:r}", dst, 0_usize, value = in(reg) value, options(nostack)),
-    };
-    single::settled((), left)
-}
-
-/// Loads a word from `offset` bytes behind `base`. Every load of this architecture acquires.
+/// The compiler may keep what it has read from memory before: that is what loops over many loads live on.
 ///
 /// # Safety
 ///
 /// As [`super::try_load`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<W, Short> {
+#[rustfmt::skip]
+pub(super) unsafe fn load<W: Word>(base: *const u8, offset: usize) -> Result<Tried<W>, Short> {
     let value: u64;
     let left = match W::WIDTH {
-        1 => guarded!("movzx {value:e}, byte ptr [rdi + rsi]", base, offset, value = out(reg) value),
-        2 => guarded!("movzx {value:e}, word ptr [rdi + rsi]", base, offset, value = out(reg) value),
-        4 => guarded!("mov {value:e}, [rdi + rsi]", base, offset, value = out(reg) value),
-        _ => guarded!("mov {value:r}, [rdi + rsi]", base, offset, value = out(reg) value),
+        1 => guarded!("movzx {v:e}, byte ptr [rdi + rsi]", base, offset, v = out(reg) value, options(nostack, readonly)),
+        2 => guarded!("movzx {v:e}, word ptr [rdi + rsi]", base, offset, v = out(reg) value, options(nostack, readonly)),
+        4 => guarded!("mov {v:e}, [rdi + rsi]", base, offset, v = out(reg) value, options(nostack, readonly)),
+        _ => guarded!("mov {v:r}, [rdi + rsi]", base, offset, v = out(reg) value, options(nostack, readonly)),
     };
-    Short::or(value, left).map(W::narrow)
+    doubt::made(W::narrow(value), left)
 }
 
-/// Loads a word, and acquires.
+/// Loads a word, and acquires, as every load of this architecture does; to the compiler, this one.
 ///
 /// # Safety
 ///
 /// As [`load`].
 #[inline]
-pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Short> {
-    // SAFETY: the same obligations, passed on.
-    unsafe { load(src, 0) }
+pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<Tried<W>, Short> {
+    let value: u64;
+    let left = if W::WIDTH == 4 {
+        guarded!("mov {v:e}, [rdi + rsi]", src, 0_usize, v = out(reg) value, options(nostack))
+    } else {
+        guarded!("mov {v:r}, [rdi + rsi]", src, 0_usize, v = out(reg) value, options(nostack))
+    };
+    doubt::made(W::narrow(value), left)
 }
 
 /// Stores a word. Every store of this architecture releases.
@@ -641,15 +604,15 @@ pub(super) unsafe fn load_acquire<W: AtomicWord>(src: *const u8) -> Result<W, Sh
 ///
 /// As [`super::try_store`]; the handler is installed, and this thread takes its signals.
 #[inline]
-pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     let value = value.widen();
     let left = match W::WIDTH {
-        1 => guarded!("mov [rdi + rsi], {value:l}", dst, 0_usize, value = in(reg) value),
-        2 => guarded!("mov [rdi + rsi], {value:x}", dst, 0_usize, value = in(reg) value),
-        4 => guarded!("mov [rdi + rsi], {value:e}", dst, 0_usize, value = in(reg) value),
-        _ => guarded!("mov [rdi + rsi], {value:r}", dst, 0_usize, value = in(reg) value),
+        1 => guarded!("mov [rdi + rsi], {v:l}", dst, 0_usize, v = in(reg) value, options(nostack)),
+        2 => guarded!("mov [rdi + rsi], {v:x}", dst, 0_usize, v = in(reg) value, options(nostack)),
+        4 => guarded!("mov [rdi + rsi], {v:e}", dst, 0_usize, v = in(reg) value, options(nostack)),
+        _ => guarded!("mov [rdi + rsi], {v:r}", dst, 0_usize, v = in(reg) value, options(nostack)),
     };
-    Short::or((), left)
+    doubt::made((), left)
 }
 
 /// Stores a word, and releases.
@@ -658,7 +621,7 @@ pub(super) unsafe fn store<W: Word>(dst: *mut u8, value: W) -> Result<(), Short>
 ///
 /// As [`store`].
 #[inline]
-pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<(), Short> {
+pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<()>, Short> {
     // SAFETY: the same obligations, passed on.
     unsafe { store(dst, value) }
 }
@@ -669,15 +632,22 @@ pub(super) unsafe fn store_release<W: AtomicWord>(dst: *mut u8, value: W) -> Res
 ///
 /// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<W, Short> {
+#[rustfmt::skip]
+pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, new: W) -> Result<Tried<W>, Short> {
     let (current, new) = (current.widen(), new.widen());
     let found: u64;
     let left = if W::WIDTH == 4 {
-        guarded!("lock cmpxchg [rdi + rsi], {new:e}", dst, 0_usize, new = in(reg) new, inout("rax") current => found)
+        guarded!(
+            "lock cmpxchg [rdi + rsi], {new:e}", dst, 0_usize,
+            new = in(reg) new, inout("rax") current => found, options(nostack)
+        )
     } else {
-        guarded!("lock cmpxchg [rdi + rsi], {new:r}", dst, 0_usize, new = in(reg) new, inout("rax") current => found)
+        guarded!(
+            "lock cmpxchg [rdi + rsi], {new:r}", dst, 0_usize,
+            new = in(reg) new, inout("rax") current => found, options(nostack)
+        )
     };
-    Short::or(found, left).map(W::narrow)
+    doubt::made(W::narrow(found), left)
 }
 
 /// Adds `value`, and answers what was there before.
@@ -686,13 +656,14 @@ pub(super) unsafe fn compare_exchange<W: AtomicWord>(dst: *mut u8, current: W, n
 ///
 /// As [`store`], and `dst` is aligned.
 #[inline]
-pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<W, Short> {
+#[rustfmt::skip]
+pub(super) unsafe fn fetch_add<W: AtomicWord>(dst: *mut u8, value: W) -> Result<Tried<W>, Short> {
     let value = value.widen();
     let found: u64;
     let left = if W::WIDTH == 4 {
-        guarded!("lock xadd [rdi + rsi], {value:e}", dst, 0_usize, value = inout(reg) value => found)
+        guarded!("lock xadd [rdi + rsi], {v:e}", dst, 0_usize, v = inout(reg) value => found, options(nostack))
     } else {
-        guarded!("lock xadd [rdi + rsi], {value:r}", dst, 0_usize, value = inout(reg) value => found)
+        guarded!("lock xadd [rdi + rsi], {v:r}", dst, 0_usize, v = inout(reg) value => found, options(nostack))
     };
-    Short::or(found, left).map(W::narrow)
+    doubt::made(W::narrow(found), left)
 }
