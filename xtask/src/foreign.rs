@@ -13,11 +13,12 @@ use xshell::{Shell, cmd};
 
 const PACKAGES: [&str; 4] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src", "rust-web-clippy"];
 
-/// Builds a standard library for programs that run.
-pub(crate) const BUILD_STD: &str = "-Zbuild-std=std,panic_unwind";
+/// Builds a standard library for programs that run. Without what turns a backtrace's addresses into names, which would be half a dozen
+/// crates more: a panic says where it was all the same.
+pub(crate) const BUILD_STD: [&str; 2] = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
 
 /// Builds a standard library for programs that are only looked at; one without unwinding exists for every target.
-pub(crate) const CHECK_STD: &str = "-Zbuild-std=std,panic_abort";
+pub(crate) const CHECK_STD: [&str; 2] = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="];
 
 /// Where programs for other platforms are built: in a folder for each that is only looked at, so that several can be at once.
 pub(crate) fn build_dir() -> PathBuf {
@@ -86,6 +87,6 @@ pub(crate) fn lint(target: &str, scope: Scope) -> Result<()> {
     };
     // With the crates that stand in for others, whose names alone would not do.
     let stand_ins = STAND_INS.iter().flat_map(|crate_| ["--package".to_owned(), crate_.spec()]);
-    let command = cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD} --target {target}");
+    let command = cmd!(shell, "{cargo} check --package folio --all-features {CHECK_STD...} --target {target}");
     execute(command.args(scope).args(stand_ins))
 }

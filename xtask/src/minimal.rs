@@ -13,6 +13,7 @@ use crate::workspace::{self, cargo, execute, root, target_dir};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use toml::{Table, Value};
 use xshell::{Shell, cmd};
 
@@ -34,18 +35,13 @@ const FOREIGN: &[&str] = &["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x8
 pub(crate) fn run() -> Result<()> {
     let copy = target_dir().join("minimal");
     let shell = workspace::shell()?;
-    shell.remove_path(&copy)?;
-    shell.create_dir(copy.join("crates"))?;
-    let (from, to) = (root().join("crates/folio"), copy.join("crates/folio"));
-    // Links, to the licences for instance, become what they point to.
-    cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
-    let workspace = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
-    shell.write_file(copy.join("Cargo.toml"), with_member(workspace, "crates/folio")?.to_string())?;
-    let written: Table = fs::read_to_string(from.join("Cargo.toml"))?.parse()?;
+    let written = copy_library(&shell, &copy)?;
+    let to = copy.join("crates/folio");
     let manifest = to.join("Cargo.toml");
 
     shell.change_dir(&copy);
-    shell.set_var("CARGO_TARGET_DIR", target_dir().join("minimal-build"));
+    // What is of the same version as ever is there already.
+    shell.set_var("CARGO_TARGET_DIR", target_dir());
     let cargo = cargo();
 
     let mut alone = written.clone();
@@ -81,7 +77,26 @@ fn check_foreign(shell: &Shell, target: &str) -> Result<()> {
     let foreign = foreign::checker(target)?;
     foreign.change_dir(shell.current_dir());
     let cargo = cargo();
-    execute(cmd!(foreign, "{cargo} check --package folio --lib --locked --all-features {CHECK_STD} --target {target}"))
+    execute(cmd!(
+        foreign,
+        "{cargo} check --package folio --lib --locked --all-features {CHECK_STD...} --target {target}"
+    ))
+}
+
+/// Copies the library to `copy`, as the only member of a workspace like ours. Its manifest.
+///
+/// # Errors
+///
+/// If something cannot be read or written.
+pub(crate) fn copy_library(shell: &Shell, copy: &Path) -> Result<Table> {
+    shell.remove_path(copy)?;
+    shell.create_dir(copy.join("crates"))?;
+    let (from, to) = (root().join("crates/folio"), copy.join("crates/folio"));
+    // Links, to the licences for instance, become what they point to.
+    cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
+    let workspace = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
+    shell.write_file(copy.join("Cargo.toml"), with_member(workspace, "crates/folio")?.to_string())?;
+    Ok(fs::read_to_string(from.join("Cargo.toml"))?.parse()?)
 }
 
 /// The workspace's manifest with `member` as the only one.

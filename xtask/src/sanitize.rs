@@ -149,7 +149,7 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
         format!("-Zsanitizer={name} -Zexternal-clangrt -Clinker={LINKER} -Clink-arg=-fsanitize={name}"),
     );
     shell.set_var(sanitizer.variable(), sanitizer.options());
-    // Tests panic on purpose; to find the lines of one such backtrace takes an instrumented program half a minute.
+    // Tests panic on purpose, and an instrumented program is slow with each such backtrace.
     shell.set_var("RUST_BACKTRACE", "0");
     // Instrumented programs are slow, and a race is found by threads that meet, not by many cases.
     for (name, value) in FEW_CASES {
@@ -164,7 +164,7 @@ fn toolchain(sanitizer: Sanitizer) -> Result<Shell> {
 /// Counts the tests, and the processes with a report.
 fn tests(shell: &Shell, sanitizer: Sanitizer) -> Result<(Counts, usize)> {
     // Documentation tests are left out: rustdoc would have to build each of them for the sanitizer too.
-    let suite = Suite { shell, target: TARGET, std: &[foreign::BUILD_STD], parts: &["--lib", "--tests"] };
+    let suite = Suite { shell, target: TARGET, std: &foreign::BUILD_STD, parts: &["--lib", "--tests"] };
     suite.build(&[])?;
     let skips = skips::load()?;
     let known = suite.list()?;
@@ -196,7 +196,7 @@ fn deliberate_defect(shell: &Shell, sanitizer: Sanitizer) -> Result<()> {
     let command = cmd!(
         shell,
         "{cargo} rustc --package folio --all-features --test deliberate --profile test
-            {build_std} --target {TARGET} --message-format json-render-diagnostics -- --cfg {cfg}"
+            {build_std...} --target {TARGET} --message-format json-render-diagnostics -- --cfg {cfg}"
     );
     eprintln!("$ {command}");
     let messages = command.quiet().read()?;

@@ -113,7 +113,7 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
     let std: &[&str] = match how.std {
-        Std::Built => &[foreign::BUILD_STD],
+        Std::Built => &foreign::BUILD_STD,
         Std::Ready => &[],
     };
     let few = Some(how.parts_in_short).filter(|parts| short && !parts.is_empty());
@@ -222,7 +222,7 @@ fn link(triple: &str) -> Result<()> {
     let build_std = foreign::BUILD_STD;
     execute(cmd!(
         shell,
-        "cargo-zigbuild test --package folio --all-features --lib --tests --no-run {build_std} --target {triple}"
+        "cargo-zigbuild test --package folio --all-features --lib --tests --no-run {build_std...} --target {triple}"
     ))
     .context("the test programs do not link")
 }
