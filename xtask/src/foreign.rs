@@ -46,6 +46,10 @@ pub(crate) fn toolchain() -> Result<Shell> {
 /// The lint driver of that compiler. `cargo clippy` cannot be used, for it insists on its own toolchain.
 pub(crate) const LINT_DRIVER: &str = "/usr/bin/clippy-driver";
 
+/// For that driver. The lint sees through the macro where the system has thread-local variables of its own, and elsewhere asks for the
+/// `const` that is there.
+pub(crate) const MISTAKEN_LINT: &str = "-Aclippy::missing_const_for_thread_local";
+
 /// A shell in which cargo checks the workspace's crates for `target`, with lints.
 ///
 /// # Errors
@@ -57,10 +61,7 @@ pub(crate) fn checker(target: &str) -> Result<Shell> {
     // Cargo would build the standard library to the end, as if for programs. What is checked is compiled for the processor that it
     // says, for what that can do decides what there is to check.
     shell.set_var("RUSTFLAGS", "-Zcodegen-backend=dummy");
-    // The lint sees through the macro where the system has thread-local variables of its own, and elsewhere asks for the `const` that
-    // is there.
-    let mistaken = "-Aclippy::missing_const_for_thread_local";
-    lints::while_compiling(&shell, LINT_DRIVER, &[mistaken, "-Zcodegen-backend=llvm"]);
+    lints::while_compiling(&shell, LINT_DRIVER, &[MISTAKEN_LINT, "-Zcodegen-backend=llvm"]);
     Ok(shell)
 }
 

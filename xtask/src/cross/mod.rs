@@ -10,7 +10,7 @@ mod table;
 use crate::skips::{self, Known};
 use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
-use crate::{foreign, packages};
+use crate::{foreign, lints, packages, wasi};
 use anyhow::{Context, Result, ensure};
 use rows::{Row, Tests};
 use std::collections::BTreeSet;
@@ -149,6 +149,9 @@ fn prepare(triple: &str, how: &Run) -> Result<Shell> {
     };
     build_apart(&shell, how.std.folder().unwrap_or(triple));
     if let Some(linker) = how.linker {
+    if how.lint {
+        lints::while_compiling(&shell, foreign::LINT_DRIVER, &[foreign::MISTAKEN_LINT]);
+    }
         shell.set_var(variable(triple, "LINKER"), linker);
     }
     how.prepare.run(&shell)?;

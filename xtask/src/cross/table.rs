@@ -31,6 +31,9 @@ pub(crate) struct Run {
     pub(crate) std: Std,
     /// What else must be there before the tests are built.
     pub(crate) prepare: Prepare,
+    /// Whether the library and its tests are linted while they are compiled: where no other target lints the same tests. By the compiler
+    /// of [`crate::foreign`].
+    pub(crate) lint: bool,
     /// Cargo's options for the parts of the suite that are built; none means all, the tests of documentation too.
     pub(crate) parts: &'static [&'static str],
     /// Cargo's options for the parts that are built and run in the short form; none means as ever. Examples are not built then.
@@ -124,6 +127,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
+            lint: false,
             parts_in_short: ABOUT_PAGES,
             ways: &[
                 Way {
@@ -158,6 +162,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
+            lint: false,
             parts_in_short: &[],
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
@@ -177,6 +182,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Ready,
             prepare: Prepare::Nothing,
             parts: &[],
+            lint: false,
             parts_in_short: &[],
             // There are no routines for this processor, and the kernel's copies take longer.
             ways: &[Way {
@@ -196,6 +202,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Built,
             prepare: Prepare::Musl,
             parts: &[],
+            lint: false,
             parts_in_short: &[],
             ways: NATIVE,
         }),
@@ -208,6 +215,7 @@ pub(crate) const TARGETS: &[Target] = &[
             std: Std::Built,
             prepare: Prepare::Wine,
             parts: &[],
+            lint: true,
             parts_in_short: &[],
             ways: &[Way {
                 runner: "wine",
