@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, cross, heap, lints, minimal, model, packages, report, rules, wasi};
+use crate::{bench, compat, cross, heap, minimal, model, optimized, packages, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -12,45 +12,8 @@ use std::thread;
 use std::time::Instant;
 use xshell::cmd;
 
-/// What makes the test that tortures short: `cargo test --workspace`, before these steps, does it at length.
-const SHORT_TORTURE: (&str, &str) = ("FOLIO_TORTURE_SECONDS", "5");
-
 /// What makes the tests of random cases short, where it is not the code of those cases that is another one.
 pub(crate) const FEW_CASES: (&str, &str) = ("FOLIO_TEST_ONE_IN", "20");
-
-/// The tests that are also run as users run the library: those of arithmetic, of arguments and of races, and those with code that depends
-/// on features.
-const OPTIMIZED: [&str; 29] = [
-    "advise",
-    "background",
-    "claims",
-    "contract",
-    "devices",
-    "discard",
-    "durability",
-    "exceptions",
-    "failure",
-    "file_kinds",
-    "files",
-    "footprint",
-    "interrupted",
-    "lend",
-    "locks",
-    "matrix",
-    "memory_options",
-    "model",
-    "once",
-    "populate",
-    "ranges",
-    "remap",
-    "residency",
-    "sealing",
-    "signals",
-    "slices",
-    "syscalls",
-    "torture",
-    "two_processes",
-];
 
 /// A step, in the order in which they run: what fails fast comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,7 +34,7 @@ pub(crate) enum Step {
     DocsPrivate,
     /// The tests of features, and of the documentation with every feature
     Features,
-    /// Most of the library's tests as users run the library: optimized, overflow unchecked; with every feature, and lints
+    /// The tests of arithmetic, access and races as users run the library: optimized, overflow unchecked; with every feature, and lints
     Release,
     /// The library's lock-free parts under a model checker
     Model,
@@ -226,7 +189,7 @@ impl Step {
                 execute(cmd!(shell, "{cargo} doc --workspace --no-deps --all-features --document-private-items"))
             }
             Step::Features => {
-                // The tests that ask for a feature. All others run with every feature when they are optimized.
+                // The tests that ask for a feature. Others run with every feature when they are optimized, or over the heap.
                 let tests = ["--lib", "--test", "claims", "--test", "differences"];
                 execute(
                     cmd!(shell, "{cargo} test --workspace --all-features").args(tests).env(FEW_CASES.0, FEW_CASES.1),
@@ -235,12 +198,7 @@ impl Step {
             }
             Step::Release => {
                 component("clippy")?;
-                lints::while_compiling(&shell, lints::DRIVER, &[]);
-                // Tests run the examples, which `cargo test` only builds if it is to run the documentation too.
-                execute(cmd!(shell, "{cargo} build --package folio --all-features --release --examples"))?;
-                let tests = OPTIMIZED.iter().map(|test| format!("--test={test}"));
-                let tests = cmd!(shell, "{cargo} test --package folio --all-features --release --lib").args(tests);
-                execute(tests.env(SHORT_TORTURE.0, SHORT_TORTURE.1))
+                optimized::tests()
             }
             Step::Model => {
                 component("clippy")?;
@@ -254,7 +212,10 @@ impl Step {
                 component("clippy")?;
                 heap::interleavings()
             }
-            Step::Tour => execute(cmd!(shell, "{cargo} run --package folio --release --example tour")),
+            Step::Tour => {
+                component("clippy")?;
+                optimized::tour()
+            }
             Step::Bench => {
                 component("rustfmt")?;
                 component("clippy")?;

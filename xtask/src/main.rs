@@ -20,6 +20,7 @@ mod heap;
 mod lints;
 mod minimal;
 mod model;
+mod optimized;
 mod packages;
 mod report;
 mod rules;
