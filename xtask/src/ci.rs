@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, cross, heap, minimal, model, optimized, packages, report, rules, wasi};
+use crate::{bench, compat, cross, heap, minimal, model, optimized, packages, report, rules};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -54,8 +54,6 @@ pub(crate) enum Step {
     CheckWindows,
     /// The crates that stand in for memmap2 and memmap: their APIs, their tests and those of what they stand in for
     Compat,
-    /// Lints, and the tests that can run, on WebAssembly with a system interface
-    Wasi,
     /// The oldest dependencies that the manifest allows
     Minimal,
     /// The package as users get it
@@ -116,7 +114,7 @@ const LANES: [&[Step]; 4] = {
     [
         &[Rules, Fmt, Clippy, ClippyBare, Docs, DocsPrivate, Features, Compat, Package, Model, Interleavings],
         &[Release, Tour, Bench, Heap, Minimal],
-        &[CheckApple, CheckFreebsd, CheckWindows, Wasi],
+        &[CheckApple, CheckFreebsd, CheckWindows],
         &[Cross],
     ]
 };
@@ -227,7 +225,6 @@ impl Step {
             // The tests are the same for both kinds of Windows programs, and are linted where they are compiled to be run.
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Library),
             Step::Compat => compat::run(),
-            Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
             Step::Cross => cross::run(&cross::Request {

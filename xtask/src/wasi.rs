@@ -1,9 +1,10 @@
 //! The tests that WebAssembly can run: those of the library itself and of what is different on ordinary memory, which is what
 //! mappings are there.
 
+use crate::foreign::{self, CHECK_STD};
 use crate::suite::Counts;
 use crate::workspace::{execute, root, target_dir, tee};
-use crate::{foreign, lints, packages};
+use crate::{lints, packages};
 use anyhow::{Result, ensure};
 use xshell::cmd;
 
@@ -16,8 +17,14 @@ const PACKAGES: [&str; 3] = ["wasi-libc", "lld-22", "python3-venv"];
 const FLAGS: &str = "-Clink-self-contained=no -Lnative=/usr/lib/wasm32-wasi \
     -Clink-arg=/usr/lib/wasm32-wasi/crt1-command.o -Clink-arg=--unresolved-symbols=ignore-all";
 
-/// A panic ends the program there.
-const BUILD_STD: &str = "-Zbuild-std=std,panic_abort";
+/// Installs what it takes beside the compiler.
+///
+/// # Errors
+///
+/// If that fails.
+pub(crate) fn install() -> Result<()> {
+    packages::install(&PACKAGES)
+}
 
 /// Builds the tests, with lints, and runs them in Wasmtime.
 ///
@@ -25,7 +32,7 @@ const BUILD_STD: &str = "-Zbuild-std=std,panic_abort";
 ///
 /// If what that takes cannot be installed, there is a complaint, or a test fails.
 pub(crate) fn run() -> Result<()> {
-    packages::install(&PACKAGES)?;
+    install()?;
     let shell = foreign::toolchain()?;
     let folder = shell.create_dir(target_dir().join("wasmtime"))?;
     let (pip, python) = (folder.join("bin/pip"), folder.join("bin/python"));
@@ -40,7 +47,7 @@ pub(crate) fn run() -> Result<()> {
     lints::while_compiling(&shell, foreign::LINT_DRIVER, &[]);
     let cargo = crate::workspace::cargo();
     let test =
-        cmd!(shell, "{cargo} test --package folio --all-features {BUILD_STD} --target {TARGET} --lib --test heap");
+        cmd!(shell, "{cargo} test --package folio --all-features {CHECK_STD...} --target {TARGET} --lib --test heap");
     let outcome = tee(test)?;
     let counts = Counts::of(&outcome.stdout);
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);

@@ -81,6 +81,7 @@ fn do_target(target: &Target, short: bool, folder: &Path) -> Vec<Row> {
     eprintln!("\n=== {} ({})", target.triple, target.level.name());
     match &target.level {
         Level::Run(how) => run_tests(target.triple, how, short, folder),
+        Level::Wasi => vec![Row::untested(target.triple, wasi::run().map(|()| "run in part"))],
         Level::Link => vec![Row::untested(target.triple, link(target.triple).map(|()| "linked"))],
         Level::Check(scope) => {
             vec![Row::untested(target.triple, foreign::lint(target.triple, *scope).map(|()| "checked"))]
@@ -99,7 +100,7 @@ impl Std {
 impl Level {
     fn name(&self) -> &'static str {
         match self {
-            Level::Run(_) => "run",
+            Level::Run(_) | Level::Wasi => "run",
             Level::Link => "link",
             Level::Check(_) => "check",
         }
@@ -148,10 +149,10 @@ fn prepare(triple: &str, how: &Run) -> Result<Shell> {
         Std::Ready => ready::toolchain()?,
     };
     build_apart(&shell, how.std.folder().unwrap_or(triple));
-    if let Some(linker) = how.linker {
     if how.lint {
         lints::while_compiling(&shell, foreign::LINT_DRIVER, &[foreign::MISTAKEN_LINT]);
     }
+    if let Some(linker) = how.linker {
         shell.set_var(variable(triple, "LINKER"), linker);
     }
     how.prepare.run(&shell)?;

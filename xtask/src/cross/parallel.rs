@@ -3,7 +3,7 @@
 use super::rows::{self, Row};
 use super::table::{Level, Std, Target};
 use super::{prepare, ready};
-use crate::{foreign, packages, workspace};
+use crate::{foreign, packages, wasi, workspace};
 use anyhow::{Result, ensure};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -57,6 +57,7 @@ fn install(targets: &[&Target]) -> Result<()> {
                     ready::toolchain()?;
                 }
             }
+            Level::Wasi => wasi::install()?,
             Level::Link => prepare::zigbuild(&shell)?,
             Level::Check(_) => {}
         }

@@ -14,6 +14,8 @@ pub(crate) struct Target {
 pub(crate) enum Level {
     /// The tests run.
     Run(Run),
+    /// Those tests run that WebAssembly can run: [`crate::wasi`].
+    Wasi,
     /// The test programs are built and linked.
     Link,
     /// Types and lints are checked.
@@ -29,11 +31,11 @@ pub(crate) struct Run {
     pub(crate) linker: Option<&'static str>,
     /// Where the standard library comes from.
     pub(crate) std: Std,
-    /// What else must be there before the tests are built.
-    pub(crate) prepare: Prepare,
     /// Whether the library and its tests are linted while they are compiled: where no other target lints the same tests. By the compiler
     /// of [`crate::foreign`].
     pub(crate) lint: bool,
+    /// What else must be there before the tests are built.
+    pub(crate) prepare: Prepare,
     /// Cargo's options for the parts of the suite that are built; none means all, the tests of documentation too.
     pub(crate) parts: &'static [&'static str],
     /// Cargo's options for the parts that are built and run in the short form; none means as ever. Examples are not built then.
@@ -125,9 +127,9 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["qemu-user", "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross"],
             linker: Some("aarch64-linux-gnu-gcc"),
             std: Std::Ready,
+            lint: false,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
-            lint: false,
             parts_in_short: ABOUT_PAGES,
             ways: &[
                 Way {
@@ -160,9 +162,9 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["qemu-user", "gcc-s390x-linux-gnu", "libc6-dev-s390x-cross"],
             linker: Some("s390x-linux-gnu-gcc"),
             std: Std::Ready,
+            lint: false,
             prepare: Prepare::Nothing,
             parts: PROGRAMS,
-            lint: false,
             parts_in_short: &[],
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
@@ -180,9 +182,9 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["lib32gcc-12-dev", "libc6-dev-i386"],
             linker: None,
             std: Std::Ready,
+            lint: false,
             prepare: Prepare::Nothing,
             parts: &[],
-            lint: false,
             parts_in_short: &[],
             // There are no routines for this processor, and the kernel's copies take longer.
             ways: &[Way {
@@ -200,9 +202,9 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["musl-tools", "libunwind-14-dev"],
             linker: Some("musl-gcc"),
             std: Std::Built,
+            lint: false,
             prepare: Prepare::Musl,
             parts: &[],
-            lint: false,
             parts_in_short: &[],
             ways: NATIVE,
         }),
@@ -213,9 +215,9 @@ pub(crate) const TARGETS: &[Target] = &[
             packages: &["gcc-mingw-w64-x86-64-posix", "wine64", "wine"],
             linker: Some("x86_64-w64-mingw32-gcc"),
             std: Std::Built,
+            lint: true,
             prepare: Prepare::Wine,
             parts: &[],
-            lint: true,
             parts_in_short: &[],
             ways: &[Way {
                 runner: "wine",
@@ -226,6 +228,7 @@ pub(crate) const TARGETS: &[Target] = &[
             }],
         }),
     },
+    Target { triple: "wasm32-wasip1", level: Level::Wasi },
     Target { triple: "aarch64-apple-darwin", level: Level::Link },
     Target { triple: "x86_64-apple-darwin", level: Level::Link },
     Target { triple: "x86_64-unknown-freebsd", level: Level::Link },
@@ -239,6 +242,5 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { triple: "x86_64-pc-windows-msvc", level: Level::Check(Scope::Everything) },
     Target { triple: "aarch64-pc-windows-msvc", level: Level::Check(Scope::Library) },
     Target { triple: "riscv64gc-unknown-linux-gnu", level: Level::Check(Scope::Library) },
-    Target { triple: "wasm32-wasip1", level: Level::Check(Scope::Library) },
     Target { triple: "wasm32-unknown-unknown", level: Level::Check(Scope::Library) },
 ];
