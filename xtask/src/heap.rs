@@ -1,9 +1,10 @@
 //! The library over ordinary memory (`--cfg folio_heap`): its tests, and the orders in which threads can meet.
 
-use crate::lints;
 use crate::suite::Counts;
-use crate::workspace::{cargo, shell, target_dir, tee};
-use anyhow::{Result, ensure};
+use crate::workspace::{cargo, root, shell, target_dir, tee};
+use crate::{lints, minimal};
+use anyhow::{Context, Result, bail, ensure};
+use toml::{Table, Value};
 use xshell::cmd;
 
 /// Bytes are copied one by one there, which is slow without optimization. Checks stay on.
@@ -31,11 +32,30 @@ pub(crate) fn tests() -> Result<()> {
 pub(crate) fn interleavings() -> Result<()> {
     let shell = shell()?;
     let cargo = cargo();
-    // Here cargo has to know, for it is what the dependency on Shuttle hangs on; so all dependencies are built once more.
-    shell.set_var("RUSTFLAGS", "--cfg folio_heap --cfg folio_shuttle");
-    shell.set_var("CARGO_TARGET_DIR", target_dir().join("shuttle"));
-    lints::while_compiling(&shell, lints::DRIVER, &[]);
+    // The dependency on Shuttle hangs on a flag. If cargo knew of it, every crate would be built once more, so it sees a copy of the library
+    // that depends on Shuttle in any case.
+    let copy = target_dir().join("interleavings");
+    let mut manifest = minimal::copy_library(&shell, &copy)?;
+    always(&mut manifest, "cfg(folio_shuttle)")?;
+    shell.write_file(copy.join("crates/folio/Cargo.toml"), manifest.to_string())?;
+    shell.copy_file(root().join("Cargo.lock"), &copy)?;
+    shell.change_dir(&copy);
+    shell.set_var("CARGO_TARGET_DIR", target_dir());
+    lints::while_compiling(&shell, lints::DRIVER, &["--cfg", "folio_heap", "--cfg", "folio_shuttle"]);
     run(cmd!(shell, "{cargo} test --config {OPTIMIZED} --package folio --lib interleavings::"))
+}
+
+/// Makes what the tests depend on under `condition` what they depend on.
+fn always(manifest: &mut Table, condition: &str) -> Result<()> {
+    let conditions = manifest.get_mut("target").and_then(Value::as_table_mut);
+    let tables = conditions.and_then(|conditions| conditions.remove(condition));
+    let Some(Value::Table(more)) = tables.and_then(|mut tables| tables.as_table_mut()?.remove("dev-dependencies"))
+    else {
+        bail!("the tests depend on nothing under {condition}");
+    };
+    let all = manifest.entry("dev-dependencies").or_insert_with(|| Value::Table(Table::new()));
+    all.as_table_mut().context("dev-dependencies are a table")?.extend(more);
+    Ok(())
 }
 
 /// Runs tests and prints how many there were.
@@ -45,4 +65,21 @@ fn run(command: xshell::Cmd<'_>) -> Result<()> {
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     ensure!(outcome.success && counts.passed > 0, "{} tests failed", counts.failed);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_under_a_condition_becomes_one_without() {
+        let mut manifest = "[dev-dependencies]\na = '1'\n[target.'cfg(x)'.dev-dependencies]\nb = '2'\n[target.'cfg(y)'.dependencies]\nc = '3'\n"
+            .parse()
+            .unwrap();
+        always(&mut manifest, "cfg(x)").unwrap();
+        let expected = "[dev-dependencies]\na = '1'\nb = '2'\n[target.'cfg(y)'.dependencies]\nc = '3'\n";
+        assert_eq!(manifest, expected.parse().unwrap());
+        assert!(always(&mut manifest, "cfg(x)").is_err());
+        assert!(always(&mut manifest, "cfg(y)").is_err());
+    }
 }
