@@ -136,8 +136,8 @@ const MISTAKES: [Mistake; 15] = [
         name: "a page is whole before it is told",
         model: "pages::two_closures_over_a_lost_page",
         file: "pages.rs",
-        right: "word.store((was - LOST).wrapping_add(TURN), Ordering::Release);",
-        wrong: "word.store((was - LOST).wrapping_add(TURN), Ordering::Relaxed);",
+        right: "word.store(next_turn(was - LOST), Ordering::Release);",
+        wrong: "word.store(next_turn(was - LOST), Ordering::Relaxed);",
     },
     Mistake {
         name: "a page counts as whole while it is exchanged",

@@ -301,7 +301,14 @@ impl Mapping {
     /// mapped there; if not, access has to look whether it was disturbed.
     #[inline]
     pub(crate) fn never_exchanged(&self) -> bool {
-        fault::never_exchanged() || self.exchanged().is_none()
+        fault::never_exchanged() || self.is_whole()
+    }
+
+    /// The same for when pages of some mapping have been exchanged: far from the code that would grow by it.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn is_whole(&self) -> bool {
+        self.exchanged().is_none()
     }
 
     /// The pages of this mapping, if any of them has ever been exchanged.

@@ -144,7 +144,8 @@ fn a_later_handler_that_passes_on_leaves_ours_in_its_place() {
         assert!(!unsafe { AddVectoredExceptionHandler(1, Some(pass_on)) }.is_null());
         let view = half_lost();
         assert_recovers(&view);
-        assert_eq!((HEARD.load(SeqCst), fault::count()), (1, 1));
+        // Of one access: bytes came before the lost page, so the page is tried once more when they have been copied.
+        assert_eq!((HEARD.load(SeqCst), fault::count()), (2, 1));
     });
     assert_eq!(end, 0);
 }

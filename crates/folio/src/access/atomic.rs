@@ -118,7 +118,7 @@ impl View<Shared> {
         }
         match attempt() {
             Ok(Tried::Settled(value)) => Ok(value),
-            Ok(Tried::Doubtful(value)) if self.mapping().exchanged().is_none() => Ok(value),
+            Ok(Tried::Doubtful(value)) if self.mapping().is_whole() => Ok(value),
             first => apart(self.once_on(offset, Some(first), attempt)),
         }
     }

@@ -152,12 +152,12 @@ impl<A: Access> View<A> {
             return if buf.is_empty() { Ok(()) } else { Err(read_only()) };
         }
         let to = self.start_ptr().wrapping_add(offset);
-        self.written(
-            // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
-            // vouches for its bytes, and `buf` is borrowed.
-            || unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) },
-            |begun| self.copy_in_on(buf, offset, begun),
-        )
+        // SAFETY: the range has been checked, so it lies in a mapping that lives as long as the view [V0][V1]; the caller
+        // vouches for its bytes, and `buf` is borrowed.
+        match self.written(|| unsafe { fault::try_write(to, buf.as_ptr(), buf.len()) }) {
+            Ok(()) => Ok(()),
+            Err(begun) => apart(self.copy_in_on(buf, offset, begun)),
+        }
     }
 
     /// Stores a number, after the checks that writing needs.
@@ -170,30 +170,24 @@ impl<A: Access> View<A> {
         range::check_value::<T>(offset, self.len())?;
         self.check_writable()?;
         let to = self.start_ptr().wrapping_add(offset);
-        self.written(
-            // SAFETY: as in `copy_in`, for the bytes of the number.
-            || unsafe { value.try_store(to) },
-            |begun| self.put_on(value, offset, begun),
-        )
+        // SAFETY: as in `copy_in`, for the bytes of the number.
+        match self.written(|| unsafe { value.try_store(to) }) {
+            Ok(()) => Ok(()),
+            Err(begun) => apart(self.put_on(value, offset, begun)),
+        }
     }
 
-    /// Makes an attempt to write if no page of the mapping was ever exchanged, and hands on what is left to do after it.
+    /// Makes an attempt to write if no page of the mapping was ever exchanged. If there is something left to do, `Err` with what came
+    /// of it, or with `None` if there was none.
     ///
     /// It looks before the attempt as well as after it: what is written must not be written once more without need, for somebody
     /// may have answered to it already.
     #[inline]
-    fn written(
-        &self,
-        attempt: impl FnOnce() -> Result<Tried<()>, Short>,
-        rest: impl Fn(Option<Result<(), Short>>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn written(&self, attempt: impl FnOnce() -> Result<Tried<()>, Short>) -> Result<(), Option<Result<(), Short>>> {
         if !self.mapping().never_exchanged() {
-            return apart(rest(None));
+            return Err(None);
         }
-        match self.settle(attempt()) {
-            Ok(()) => Ok(()),
-            Err(short) => apart(rest(Some(short.map_or(Ok(()), Err)))),
-        }
+        self.settle(attempt()).map_err(|short| Some(short.map_or(Ok(()), Err)))
     }
 
     /// What an attempt gave, if there is nothing left to do. `Err(None)` if it was made, but pages of the mapping had been exchanged.
@@ -201,7 +195,7 @@ impl<A: Access> View<A> {
     fn settle<T>(&self, tried: Result<Tried<T>, Short>) -> Result<T, Option<Short>> {
         match tried {
             Ok(Tried::Settled(given)) => Ok(given),
-            Ok(Tried::Doubtful(given)) if self.mapping().exchanged().is_none() => Ok(given),
+            Ok(Tried::Doubtful(given)) if self.mapping().is_whole() => Ok(given),
             Ok(Tried::Doubtful(_)) => Err(None),
             Err(short) => Err(Some(short)),
         }

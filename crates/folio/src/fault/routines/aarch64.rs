@@ -142,7 +142,8 @@ routines! {{
         "ret",
 
         // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
-        // from the cursors, byte by byte, up to that place or to one before it that is lost too. `x7` becomes the view's cursor.
+        // from the cursors, byte by byte. `x7` becomes the view's cursor. If there is something to copy, the page may be back by
+        // then, so it is tried again.
         at!("lost.loop"),
         "sub x7, x11, x0",
         "mov x0, x11",
@@ -154,6 +155,9 @@ routines! {{
         "mov x7, #0",
         at!("resume"),
         "add x7, x3, x7",
+        "cmp x7, x5",
+        concat!("b.hs ", label!("lost.bytes")),
+        "add x5, x3, x2",
         "2:",
         "cmp x7, x5",
         concat!("b.hs ", label!("lost.bytes")),

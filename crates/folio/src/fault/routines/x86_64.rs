@@ -196,7 +196,8 @@ routines! {{
         "ret",
 
         // After a fault the handler has told the place of it. What is left to copy before it is what a wide move has reached over:
-        // from the cursors, byte by byte, up to that place or to one before it that is lost too. `rax` becomes the view's cursor.
+        // from the cursors, byte by byte. `rax` becomes the view's cursor. If there is something to copy, the page may be back by
+        // then, so it is tried again.
         at!("lost.rep"),
         "mov rax, rdx",
         "sub rax, rcx",
@@ -216,6 +217,9 @@ routines! {{
         "xor eax, eax",
         at!("resume"),
         "add rax, r8",
+        "cmp rax, r9",
+        concat!("jae ", label!("lost.bytes")),
+        "lea r9, [r8 + rdx]",
         "2:",
         "cmp rax, r9",
         concat!("jae ", label!("lost.bytes")),
