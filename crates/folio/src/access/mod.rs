@@ -53,8 +53,8 @@ impl<A: Access> View<A> {
     /// `offset` need not be a multiple of anything. If the address is a multiple of the number's size, and that is not above
     /// [`fault::ATOMIC_WIDTH`], it is a single access of the machine: relaxed, and never torn.
     ///
-    /// It costs the checks around it, a nanosecond or so: nothing beside a load that has to wait for memory or for the load
-    /// before it, two or three times as much as one that has not. To look at many numbers, copy a block of them first
+    /// It costs the checks around it, half a nanosecond to one: nothing beside a load that has to wait for memory or for the load
+    /// before it, and about as much again as one that has not. To look at many numbers, copy a block of them first
     /// ([`read_exact_at`](Self::read_exact_at)) or borrow a slice ([`with_slice`](View::with_slice)).
     ///
     /// # Errors
