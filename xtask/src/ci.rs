@@ -2,7 +2,7 @@
 
 use crate::foreign::{self, Scope};
 use crate::workspace::{self, cargo, execute};
-use crate::{bench, compat, cross, heap, minimal, model, optimized, packages, report, rules};
+use crate::{bench, compat, cross, heap, minimal, model, optimized, packages, report, rules, wasi};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -54,6 +54,8 @@ pub(crate) enum Step {
     CheckWindows,
     /// The crates that stand in for memmap2 and memmap: their APIs, their tests and those of what they stand in for
     Compat,
+    /// Lints, and the tests that can run, on WebAssembly with a system interface
+    Wasi,
     /// The oldest dependencies that the manifest allows
     Minimal,
     /// The package as users get it
@@ -107,14 +109,14 @@ impl Done {
     }
 }
 
-/// The steps that run side by side: much of one is done by one thread, or waits. Those that build in the same folder are in one
-/// lane, for cargo lets one of them in at a time.
+/// The steps that run side by side: much of one is done by one thread, or waits. Cargo lets one at a time build in a folder, so the first
+/// two lanes wait for each other, and for the tests, while they build; the others have folders of their own.
 const LANES: [&[Step]; 4] = {
     use Step::*;
     [
         &[Rules, Fmt, Clippy, ClippyBare, Docs, DocsPrivate, Features, Compat, Package, Model, Interleavings],
         &[Release, Tour, Bench, Heap, Minimal],
-        &[CheckApple, CheckFreebsd, CheckWindows],
+        &[CheckApple, CheckFreebsd, CheckWindows, Wasi],
         &[Cross],
     ]
 };
@@ -187,7 +189,7 @@ impl Step {
                 execute(cmd!(shell, "{cargo} doc --workspace --no-deps --all-features --document-private-items"))
             }
             Step::Features => {
-                // The tests that ask for a feature. Others run with every feature when they are optimized, or over the heap.
+                // The tests that ask for a feature. Most others run with every feature when they are optimized, or over the heap.
                 let tests = ["--lib", "--test", "claims", "--test", "differences"];
                 execute(
                     cmd!(shell, "{cargo} test --workspace --all-features").args(tests).env(FEW_CASES.0, FEW_CASES.1),
@@ -225,6 +227,7 @@ impl Step {
             // The tests are the same for both kinds of Windows programs, and are linted where they are compiled to be run.
             Step::CheckWindows => foreign::lint("x86_64-pc-windows-msvc", Scope::Library),
             Step::Compat => compat::run(),
+            Step::Wasi => wasi::run(),
             Step::Minimal => minimal::run(),
             Step::Package => package(),
             Step::Cross => cross::run(&cross::Request {

@@ -35,9 +35,9 @@ pub(crate) fn interleavings() -> Result<()> {
     // The dependency on Shuttle hangs on a flag. If cargo knew of it, every crate would be built once more, so it sees a copy of the library
     // that depends on Shuttle in any case.
     let copy = target_dir().join("interleavings");
-    let mut manifest = minimal::copy_library(&shell, &copy)?;
+    let mut manifest = minimal::copy_library(&shell, &copy, "interleavings/folio")?;
     always(&mut manifest, "cfg(folio_shuttle)")?;
-    shell.write_file(copy.join("crates/folio/Cargo.toml"), manifest.to_string())?;
+    shell.write_file(copy.join("interleavings/folio/Cargo.toml"), manifest.to_string())?;
     shell.copy_file(root().join("Cargo.lock"), &copy)?;
     shell.change_dir(&copy);
     shell.set_var("CARGO_TARGET_DIR", target_dir());

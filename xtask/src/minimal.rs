@@ -35,8 +35,8 @@ const FOREIGN: &[&str] = &["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x8
 pub(crate) fn run() -> Result<()> {
     let copy = target_dir().join("minimal");
     let shell = workspace::shell()?;
-    let written = copy_library(&shell, &copy)?;
-    let to = copy.join("crates/folio");
+    let to = copy.join("minimal/folio");
+    let written = copy_library(&shell, &copy, "minimal/folio")?;
     let manifest = to.join("Cargo.toml");
 
     shell.change_dir(&copy);
@@ -83,19 +83,20 @@ fn check_foreign(shell: &Shell, target: &str) -> Result<()> {
     ))
 }
 
-/// Copies the library to `copy`, as the only member of a workspace like ours. Its manifest.
+/// Copies the library to `copy`, as the only member of a workspace like ours. Its manifest. The place of the member in the workspace has to
+/// be another one than here and in other copies: cargo tells by it what is built in one folder.
 ///
 /// # Errors
 ///
 /// If something cannot be read or written.
-pub(crate) fn copy_library(shell: &Shell, copy: &Path) -> Result<Table> {
+pub(crate) fn copy_library(shell: &Shell, copy: &Path, member: &str) -> Result<Table> {
     shell.remove_path(copy)?;
-    shell.create_dir(copy.join("crates"))?;
-    let (from, to) = (root().join("crates/folio"), copy.join("crates/folio"));
+    let (from, to) = (root().join("crates/folio"), copy.join(member));
+    shell.create_dir(to.parent().context("a member has a place")?)?;
     // Links, to the licences for instance, become what they point to.
     cmd!(shell, "cp --recursive --dereference {from} {to}").quiet().run()?;
     let workspace = fs::read_to_string(root().join("Cargo.toml"))?.parse()?;
-    shell.write_file(copy.join("Cargo.toml"), with_member(workspace, "crates/folio")?.to_string())?;
+    shell.write_file(copy.join("Cargo.toml"), with_member(workspace, member)?.to_string())?;
     Ok(fs::read_to_string(from.join("Cargo.toml"))?.parse()?)
 }
 

@@ -304,7 +304,7 @@ impl Mapping {
         fault::never_exchanged() || self.is_whole()
     }
 
-    /// The same for when pages of some mapping have been exchanged: far from the code that would grow by it.
+    /// [`never_exchanged`](Self::never_exchanged), asked when pages of some mapping have been. It is far from the code that would grow by it.
     #[cold]
     #[inline(never)]
     pub(crate) fn is_whole(&self) -> bool {

@@ -189,6 +189,20 @@ fn checked_access_does_not_take_the_zeros_for_data() {
             assert_eq!(offset_of(other.load_acquire::<u64>(page + 8)), page + 8);
             assert_eq!(offset_of(other.store_release(page + 8, 1u64)), page + 8);
             assert!(Fault::of(&other.flush().unwrap_err()).is_some(), "what the page held cannot be flushed");
+            // A thread's first access is begun before it knows of any exchange.
+            let accesses: [&(dyn Fn() -> std::io::Result<()> + Sync); 7] = [
+                &|| other.read_exact_at(&mut [7; 16], page + 8),
+                &|| other.load::<u32>(page + 8).map(drop),
+                &|| other.load::<u128>(page + 8).map(drop),
+                &|| other.load_acquire::<u64>(page + 8).map(drop),
+                &|| other.store(page + 8, 7u32),
+                &|| other.store(page + 8, 7u128),
+                &|| other.fetch_add(page + 8, 1u64).map(drop),
+            ];
+            for access in accesses {
+                let result = thread::scope(|scope| scope.spawn(access).join()).unwrap();
+                assert_eq!(offset_of(result), page + 8);
+            }
         })
     };
     assert_eq!(offset_of(result), page);

@@ -123,8 +123,7 @@ impl View<Shared> {
         }
     }
 
-    /// What is left to do when pages of the mapping have been exchanged, or a first attempt, which was made before any was, has
-    /// fallen short.
+    /// What is left to do when pages of the mapping have been exchanged before a first attempt, or meanwhile, or it has fallen short.
     ///
     /// If the page was lost or came back under a closure meanwhile, nobody knows which of the two the access has met: a fault.
     #[cold]

@@ -54,7 +54,7 @@ impl<A: Access> View<A> {
     /// [`fault::ATOMIC_WIDTH`], it is a single access of the machine: relaxed, and never torn.
     ///
     /// It costs the checks around it, half a nanosecond to one: nothing beside a load that has to wait for memory or for the load
-    /// before it, and about as much again as one that has not. To look at many numbers, copy a block of them first
+    /// before it, and it doubles one that has not. To look at many numbers, copy a block of them first
     /// ([`read_exact_at`](Self::read_exact_at)) or borrow a slice ([`with_slice`](View::with_slice)).
     ///
     /// # Errors
@@ -218,9 +218,9 @@ impl<A: Access> View<A> {
     fn copy_out_on(&self, buf: &mut [u8], offset: usize, short: Option<Short>) -> Result<(), Stop> {
         let (from, to, len) = (self.as_ptr().wrapping_add(offset), buf.as_mut_ptr(), buf.len());
         // SAFETY: as in the attempt.
-        let first = short.map(|short| unsafe { fault::read_on(from, to, len, short) });
+        let first = short.map_or(Ok(()), |short| unsafe { fault::read_on(from, to, len, short) });
         // SAFETY: as in the attempt.
-        self.undisturbed(offset, len, first, || unsafe { fault::read(from, to, len) })
+        self.undisturbed(offset, len, Some(first), || unsafe { fault::read(from, to, len) })
     }
 
     #[cold]

@@ -239,8 +239,3 @@ pub(super) fn prepare() -> io::Result<Option<()>> {
 pub(super) fn never_exchanged() -> bool {
     true
 }
-
-/// Never called.
-pub(super) fn note_exchange() {
-    unreachable!("no page is exchanged without routines");
-}

@@ -248,6 +248,12 @@ pub(crate) fn never_exchanged() -> bool {
     way::never_exchanged()
 }
 
+/// Has [`never_exchanged`] say no in all threads, and their attempts be doubtful, after a barrier that follows. Async-signal-safe.
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(folio_heap)))]
+pub(crate) fn note_exchange() {
+    way::note_exchange();
+}
+
 /// Tries to copy `len` bytes of a mapping into memory of the caller.
 ///
 /// # Safety

@@ -81,6 +81,7 @@ impl Exchange for System {
     }
 
     fn barrier(&self) {
+        crate::fault::note_exchange();
         // SAFETY: the call takes no pointer. It was registered for, or slices would not be lent.
         unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) };
     }

@@ -58,13 +58,9 @@ static TABLE: Table<Lent> = Table::new();
 /// tried again.
 pub(super) fn recover(address: usize) -> bool {
     TABLE
-        .find(address, |lent| {
-            // The barrier before the exchange [P2] makes this seen as well.
-            super::way::note_exchange();
-            match lent.lose(lent.extent().page_at(address)) {
-                Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
-                Loss::Refused => None,
-            }
+        .find(address, |lent| match lent.lose(lent.extent().page_at(address)) {
+            Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
+            Loss::Refused => None,
         })
         .is_some()
 }
@@ -90,7 +86,7 @@ pub(crate) unsafe fn new(extent: Extent, aside: Aside) -> io::Result<Lent> {
 thread_local! {
     /// Whether this thread takes the signals of lost pages; no destructor and no late initialiser.
     static PREPARED: Cell<bool> = const { Cell::new(false) };
-    /// The entry of the table that this thread had last; the same holds for it.
+    /// The entry of the table that this thread had last; no destructor and no late initialiser either.
     static LAST: Last<Lent> = const { Last::new(None) };
 }
 

@@ -20,7 +20,7 @@ const LOST: u32 = 2;
 /// One turn.
 const TURN: u32 = 4;
 
-/// The word of a page that has been brought back, which was `was` and whole before. It is never 0 again.
+/// The word of a page that is whole again, or still, after what was to be its exchange; `was` is the one before. It is never 0 again.
 fn next_turn(was: u32) -> u32 {
     was.wrapping_add(TURN).max(TURN)
 }
@@ -29,7 +29,8 @@ fn next_turn(was: u32) -> u32 {
 pub(crate) trait Exchange {
     /// The mapping.
     fn extent(&self) -> &Extent;
-    /// Makes every thread of the process see what this one has written before, before anything that they do after.
+    /// Makes every thread of the process see what this one has written before, before anything that they do after; and that there has been
+    /// an exchange (`fault::never_exchanged`).
     fn barrier(&self);
     /// Puts zeros in the place of a page, and its mapping aside. On `false` nothing has changed.
     fn set_aside(&self, page: usize) -> bool;
@@ -154,7 +155,7 @@ impl<X: Exchange> Pages<X> {
         self.turns.load(Ordering::Acquire) == 0
     }
 
-    /// Whether no page of a range has ever been exchanged. What an access did to them before this answer of `true` it did to what is
+    /// Whether no exchange of a page of a range has ever been begun. What an access did to them before this answer of `true` it did to what is
     /// mapped there [P1][P2].
     pub(crate) fn untouched(&self, range: Range<usize>) -> bool {
         self.words[range].iter().all(|word| word.load(Ordering::Acquire) == WHOLE)

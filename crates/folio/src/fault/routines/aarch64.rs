@@ -209,7 +209,8 @@ pub(crate) const ATOMIC_WIDTH: usize = 8;
 /// What the copies take `done` for.
 const _: () = assert!(std::mem::offset_of!(Routines, done) == 8);
 
-/// Destination, source, length, the view's side, the table that the routine stands in. Answers how many bytes were not copied.
+/// Destination, source, length, the view's side, the table that the routine stands in. Answers how many bytes were not copied;
+/// see [`doubt::copied`].
 pub(super) type Copy = unsafe extern "C" fn(*mut u8, *const u8, usize, *const u8, &Routines) -> usize;
 
 /// For a thread that has not been prepared.

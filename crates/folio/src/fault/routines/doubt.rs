@@ -36,7 +36,7 @@ pub(in super::super) fn never_exchanged() -> bool {
     ANSWERS.single.load(Ordering::Acquire) == MARK
 }
 
-/// Has all accesses be doubtful that the threads make after a barrier. For the handler, before the barrier.
+/// See [`super::super::note_exchange`].
 #[allow(dead_code, reason = "pages are exchanged on Linux alone")]
 pub(in super::super) fn note_exchange() {
     ANSWERS.single.store(EXCHANGED, Ordering::Relaxed);

@@ -31,7 +31,7 @@ fn every_level_stops_at_the_first_lost_byte_and_touches_nothing_else() {
     }
 }
 
-/// A page that comes back while the copy is being told where it was lost makes the copy whole: it answers `Ok` with
+/// A page that comes back while the copy is being told where it was lost may make the copy whole: it answers `Ok` with
 /// every byte, or the exact place, and nothing else.
 #[test]
 fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {

@@ -438,7 +438,7 @@ macro_rules! declarations {
         }
 
         /// Destination, source, length, the table that the routine stands in, the view's side. Answers how many bytes were not
-        /// copied.
+        /// copied; see [`doubt::copied`].
         pub(super) type Copy = unsafe extern $abi fn(*mut u8, *const u8, usize, &Routines, *const u8) -> usize;
     };
 }
@@ -536,8 +536,8 @@ pub(super) const BLOCK: usize = 15;
 
 /// Makes one access at `rdi + rsi`, and answers what is left of its mark ([`doubt::made`]).
 ///
-/// What stands behind the access begins where a fault leads to: a signal that was sent, where that cannot be told from one that was
-/// raised, must not be taken for a fault of an access that has been made.
+/// Nothing stands between the access and the label that a fault leads to: a signal that was sent, where that cannot be told from one that
+/// was raised, must not be taken for a fault of an access that has been made.
 ///
 /// Only where the operands end with the option that says so, the block changes no memory: elsewhere the compiler moves no access of its
 /// own over it.
