@@ -26,7 +26,9 @@ mod table;
 #[cfg(all(test, unix))]
 mod tests;
 
-pub(super) use doubt::{never_exchanged, note_exchange};
+pub(super) use doubt::never_exchanged;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) use doubt::note_exchange;
 pub(crate) use machine::ATOMIC_WIDTH;
 pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_kernel_copies};
 
