@@ -40,7 +40,7 @@ impl Short {
 pub enum Tried<T> {
     /// No page of any mapping of this process had ever been exchanged.
     Settled(T),
-    /// Some had. Whether one of these bytes' pages is for the caller to find out.
+    /// Some had. Whether the pages of these bytes were among them is for the caller to find out.
     #[allow(dead_code, reason = "pages are exchanged where there are routines")]
     Doubtful(T),
 }
