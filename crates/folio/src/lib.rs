@@ -4,7 +4,7 @@
 //! # Three promises
 //!
 //! **You can split it.** A view owns its part of the mapping: it is `'static`, can be split at any byte, sent to other
-//! threads, narrowed and rejoined. Every piece has all the operations of the whole, and the mapping goes when its last
+//! threads, narrowed and rejoined. Every piece has all the operations on its own bytes, and the mapping goes when its last
 //! piece goes. No lock, no copy, no further mapping in the kernel.
 //!
 //! ```
@@ -75,6 +75,23 @@
 //! | [`MmapMut`] | nobody | `&mut [u8]`; checked copies | `unsafe` for a file, safe for private memory |
 //! | [`Mmap`] | readers only | `&[u8]`, `Clone`, owned slices | `unsafe` for a file, safe where the system proves it or by [`freeze`](View::freeze) |
 //!
+//! ```
+//! use folio::{Mmap, MmapMut};
+//!
+//! # let mut file = tempfile::tempfile()?;
+//! # std::io::Write::write_all(&mut file, b"key=value")?;
+//! // SAFETY: nobody writes this file.
+//! let map = unsafe { Mmap::map(&file)? };
+//! assert_eq!(map.iter().position(|&byte| byte == b'='), Some(3)); // a slice, with all that slices have
+//! let value: Mmap = map.slice(4..); // owned, 'static, and a clone away from the next thread
+//! drop(map);
+//! assert_eq!(&value[..], b"value");
+//!
+//! let mut scratch = MmapMut::map_anon(1 << 20)?; // memory of nobody else: safe
+//! scratch[..5].copy_from_slice(&value);
+//! # std::io::Result::Ok(())
+//! ```
+//!
 //! Mapping a file is not undefined behaviour; a `&[u8]` of memory that others change is. So what can be safe is safe, and
 //! `unsafe` stands where somebody has to vouch for others:
 //!
@@ -95,8 +112,10 @@
 //!
 //! Linux and Android, macOS and its relatives, the BSDs and illumos, and Windows (10 and later) have a backend of their own.
 //! On a platform without one, WebAssembly for one, a mapping is a copy of the file in ordinary memory: a flush writes back what
-//! has changed, and so does the end of the mapping. `--cfg folio_heap` in `RUSTFLAGS` has that on any platform. What it
-//! cannot do is listed in the repository's `PLATFORM.md`.
+//! has changed, and so does the end of the mapping. `RUSTFLAGS="--cfg folio_heap"` chooses that on any platform.
+//!
+//! [`platform`] says what is called and relied on where, what each system cannot do, and what programs with handlers of signals should
+//! know. [`migration`] is for who comes from memmap2, `memmap` 0.5, an `Arc<Mmap>` and a range, or `bytes`.
 //!
 //! # Features
 //!
@@ -131,7 +150,7 @@ mod sync;
 mod sys;
 mod view;
 
-pub use access::{AtomicScalar, Reader, Scalar};
+pub use access::{AtomicScalar, Reader, Scalar, Writer};
 pub use error::ViewError;
 pub use fault::Fault;
 pub use options::MmapOptions;
@@ -152,6 +171,14 @@ pub use view::{Access, Exclusive, Immutable, IntoChunks, Mmap, MmapMut, MmapView
 pub fn page_size() -> usize {
     sys::page_size()
 }
+
+#[cfg(all(doc, not(doctest)))]
+#[doc = include_str!("../PLATFORM.md")]
+pub mod platform {}
+
+#[cfg(all(doc, not(doctest)))]
+#[doc = include_str!("../MIGRATION.md")]
+pub mod migration {}
 
 /// The examples of the README, run as tests.
 #[cfg(doctest)]

@@ -6,7 +6,7 @@
 use folio::{Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, ViewError, page_size};
 use std::error::Error;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
@@ -680,6 +680,36 @@ mod checked_access {
         assert_eq!(second.read_exact(&mut [0; 101]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert!(std::ptr::eq(second.get_ref(), &raw const view));
     }
+
+    /// It ends where the view does, as a slice that is written, and stays where it was put.
+    #[test]
+    fn writer_writes_and_seeks_and_does_not_grow() {
+        let view = memory(100);
+        let mut writer = view.writer();
+        assert_eq!(writer.write(&[1; 40]).unwrap(), 40);
+        assert_eq!(writer.seek(SeekFrom::Current(50)).unwrap(), 90);
+        assert_eq!(writer.write(&[2; 40]).unwrap(), 10);
+        assert_eq!((writer.position(), writer.write(&[3]).unwrap()), (100, 0));
+        assert_eq!(writer.write_all(&[3]).unwrap_err().kind(), ErrorKind::WriteZero);
+        assert_eq!(read(&view), [&[1; 40], &data(40..90)[..], &[2; 10]].concat());
+        let mut second = writer.clone();
+        assert_eq!(second.seek(SeekFrom::End(-1)).unwrap(), 99);
+        assert_eq!(second.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
+        assert_eq!(second.write(&[4]).unwrap(), 0);
+        assert_eq!(second.seek(SeekFrom::Current(1)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(second.seek(SeekFrom::End(-101)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!((second.position(), writer.position()), (u64::MAX, 100));
+        writer.rewind().unwrap();
+        write!(writer, "{}", 7).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(read(&view)[..2], [b'7', 1]);
+        assert!(std::ptr::eq(writer.get_ref(), &raw const view));
+
+        let (_dir, path) = file(10);
+        let unwritable = MmapViewSync::open_path(&path, Protection::Read).unwrap();
+        assert_eq!(unwritable.writer().write(&[1]).unwrap_err().kind(), ErrorKind::PermissionDenied);
+        assert_eq!(unwritable.writer().write(&[]).unwrap(), 0);
+    }
 }
 
 mod constructors {
@@ -742,6 +772,31 @@ mod constructors {
         assert!(!new.exists(), "a failed create_new left a file behind");
     }
 
+    /// The part that the options say of a file that the call opens or makes, and a file of ones own in neither case.
+    #[test]
+    fn options_open_and_create_too() {
+        let (dir, path) = file(100);
+        let view = MmapOptions::new().offset(90).len(9).open_path(&path, Protection::ReadWrite).unwrap();
+        assert_eq!(read(&view), data(90..99));
+        view.store(8, 0_u8).unwrap();
+        view.sync_all().unwrap();
+        assert_eq!(fs::read(&path).unwrap()[97..], [data(97..98), vec![0], data(99..100)].concat());
+        let past = MmapOptions::new().offset(90).len(11).open_path(&path, Protection::Read);
+        assert_eq!(past.unwrap_err().kind(), ErrorKind::InvalidInput);
+
+        let new = dir.path().join("new");
+        let mut options = MmapOptions::new();
+        let view = options.offset(77).len(5).create_new(&new).unwrap();
+        assert_eq!((read(&view), view.protection()), (vec![0; 5], Protection::ReadWrite));
+        view.write_all_at(b"there", 0).unwrap();
+        view.flush().unwrap();
+        drop(view);
+        assert_eq!(fs::read(&new).unwrap(), [&[0; 77], &b"there"[..]].concat());
+        assert_eq!(options.create_new(&new).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        // The options are as they were: what is created has its blocks, what is mapped by them later is not given any.
+        assert_eq!(options, *MmapOptions::new().offset(77).len(5));
+    }
+
     /// Zeros that can be written; a length that no slice can have is refused before the system is asked.
     #[test]
     fn anonymous_is_memory_of_zeros() {
@@ -769,7 +824,8 @@ mod view_error {
         let text = failed.error().to_string();
         assert_eq!(failed.to_string(), text);
         assert!(format!("{failed:?}").contains(&text));
-        assert!(failed.source().is_none());
+        let source = failed.source().unwrap().downcast_ref::<io::Error>().unwrap();
+        assert_eq!((source.kind(), source.to_string()), (ErrorKind::InvalidInput, text.clone()));
         let (error, failing) = failed.into_parts();
         assert_eq!((error.kind(), error.to_string()), (ErrorKind::InvalidInput, text));
         assert_eq!(read(&failing), data(0..50));

@@ -173,8 +173,8 @@ fn atomic_access_works_and_a_lost_page_is_an_error() {
     let (view, lost) = (half_lost(), page_size());
     assert_eq!(view.load_acquire::<u64>(lost - 8).unwrap(), 7);
     view.store_release(lost - 8, 8u64).unwrap();
-    assert_eq!(view.compare_exchange(lost - 8, 8u64, 9).unwrap(), 8);
-    assert_eq!(view.compare_exchange(lost - 8, 8u64, 10).unwrap(), 9);
+    assert_eq!(view.compare_exchange(lost - 8, 8u64, 9).unwrap(), Ok(8));
+    assert_eq!(view.compare_exchange(lost - 8, 8u64, 10).unwrap(), Err(9));
     assert_eq!(view.fetch_add(lost - 8, 1u64).unwrap(), 9);
     assert_eq!(view.fetch_add(lost - 16, u32::MAX).unwrap(), 0);
     assert_eq!(view.fetch_add(lost - 16, 2u32).unwrap(), u32::MAX);

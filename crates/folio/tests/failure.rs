@@ -152,6 +152,48 @@ fn assert_reads_stop<A: Access>(view: &View<A>, start: usize, cut: usize) {
     assert_eq!(fault(reader.read(&mut [0; 10])), view.len() - 3);
 }
 
+/// What comes before the lost page is written; the error says where it begins, and the position stays there.
+#[test]
+fn a_writer_stops_at_the_first_lost_page() {
+    let (page, file) = (page_size(), file_of(pattern()));
+    let view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+    file.set_len(page as u64).unwrap();
+    let mut writer = view.writer();
+    writer.seek(SeekFrom::Start(page as u64 - 3)).unwrap();
+    assert_eq!(writer.write(&[7; 10]).unwrap(), 3);
+    assert_eq!(fault(writer.write(&[7; 10])), page);
+    assert_eq!(writer.position(), page as u64);
+    assert_eq!(view.load::<u16>(page - 2).unwrap(), 0x0707);
+}
+
+/// In whatever the error is put: a box, the source of another error, an `io::Error` in an `io::Error`.
+#[test]
+fn a_fault_is_found_however_deep_it_is() {
+    #[derive(Debug)]
+    struct Outer(io::Error);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let file = file_of(pattern());
+    let view = MmapViewSync::open(&file, Protection::Read).unwrap();
+    file.set_len(0).unwrap();
+    let lost = || view.load::<u8>(5).unwrap_err();
+    let offset = |error: &(dyn std::error::Error + 'static)| Fault::of(error).map(|fault| fault.offset);
+    assert_eq!(offset(&lost()), Some(5));
+    assert_eq!(offset(&Fault::of(&lost()).unwrap()), Some(5));
+    assert_eq!(offset(&io::Error::other(Outer(io::Error::other(Outer(lost()))))), Some(5));
+    let boxed: Box<dyn std::error::Error> = Box::new(Outer(io::Error::other(lost())));
+    assert_eq!(offset(boxed.as_ref()), Some(5));
+    assert_eq!(offset(&Outer(io::Error::other(Outer(io::ErrorKind::NotFound.into())))), None);
+}
+
 /// The reason to have checked access; the offset is what tells a program how much of its data it still has.
 #[test]
 fn checked_reads_of_a_truncated_file_stop_at_the_first_lost_page() {

@@ -198,6 +198,11 @@ mod linux {
                 ErrorKind::InvalidInput,
                 options().allocate().map_view(&both, Protection::ReadCopy).map(len),
             ),
+            (
+                "blocks for what is no file",
+                ErrorKind::InvalidInput,
+                options().len(10).allocate().map_anon().map(|map| map.len()),
+            ),
             ("no such file", ErrorKind::NotFound, MmapViewSync::open_path(dir.join("none"), rw).map(len)),
             ("a folder", ErrorKind::IsADirectory, MmapViewSync::open_path(dir, Protection::Read).map(len)),
             ("it exists", ErrorKind::AlreadyExists, MmapViewSync::create_new(&path, 10).map(len)),

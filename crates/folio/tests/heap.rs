@@ -256,11 +256,8 @@ mod threads {
                     view.fetch_add(4, 1_u32).unwrap();
                     view.fetch_add(8, 1_u64).unwrap();
                     let mut seen = view.load_acquire::<u64>(16).unwrap();
-                    loop {
-                        match view.compare_exchange(16, seen, seen + 1).unwrap() {
-                            before if before == seen => break,
-                            other => seen = other,
-                        }
+                    while let Err(other) = view.compare_exchange(16, seen, seen + 1).unwrap() {
+                        seen = other;
                     }
                 }
             };

@@ -247,7 +247,7 @@ fn after_a_loss_access_to_all_mappings_goes_on() {
         }
         if folio::fault::ATOMIC_WIDTH > 1 {
             assert_eq!(view.fetch_add(8, 1u64).unwrap(), 9);
-            assert_eq!(view.compare_exchange(8, 10u64, 12).unwrap(), 10);
+            assert_eq!(view.compare_exchange(8, 10u64, 12).unwrap(), Ok(10));
             view.store_release(4, 8u32).unwrap();
             assert_eq!((view.load_acquire::<u64>(8).unwrap(), view.load_acquire::<u32>(4).unwrap()), (12, 8));
         }

@@ -502,6 +502,7 @@ fn kernel_copies_recover_without_a_handler() {
         let before = [libc::SIGBUS, libc::SIGSEGV].map(action::current);
         fault::use_kernel_copies().unwrap();
         fault::use_kernel_copies().unwrap();
+        assert_eq!(fault::atomic_width(), 1);
         let (view, _file) = lost::view();
         lost::assert_recovers(&view);
         thread::scope(|scope| {
@@ -524,8 +525,21 @@ fn kernel_copies_cannot_be_chosen_after_the_first_access() {
     in_child!(kernel_copies_cannot_be_chosen_after_the_first_access, || {
         let (view, _file) = lost::view();
         lost::assert_recovers(&view);
-        assert!(fault::use_kernel_copies().is_err());
+        assert_eq!(fault::use_kernel_copies().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         lost::assert_recovers(&view);
+        assert_eq!(fault::atomic_width(), fault::ATOMIC_WIDTH);
+    })
+    .well();
+}
+
+/// What a program has been told of the width stays true.
+#[test]
+fn kernel_copies_cannot_be_chosen_after_the_width_was_asked_for() {
+    in_child!(kernel_copies_cannot_be_chosen_after_the_width_was_asked_for, || {
+        if fault::atomic_width() > 1 {
+            assert_eq!(fault::use_kernel_copies().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fault::atomic_width(), fault::ATOMIC_WIDTH);
     })
     .well();
 }

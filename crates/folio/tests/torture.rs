@@ -335,7 +335,7 @@ fn own_words(piece: &Piece, tally: &mut Tally) {
     if piece.cut {
         return;
     }
-    assert_eq!((counted, exchanged, loaded), (Ok(tally.rounds), Ok(tally.rounds), Ok(tally.rounds)));
+    assert_eq!((counted, exchanged, loaded), (Ok(tally.rounds), Ok(Ok(tally.rounds)), Ok(tally.rounds)));
     assert_eq!((stored, narrow.map(u64::from)), (Ok(()), Ok(tally.rounds)));
     tally.rounds += 1;
 }

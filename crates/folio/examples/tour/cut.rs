@@ -38,7 +38,7 @@ fn in_a_closure(view: &MmapViewSync, cut: usize) -> io::Result<()> {
     // SAFETY: nobody writes this file, which has no name, while the closure reads; and the largest byte of some bytes is
     // safe to look for, even if they turn into zeros meanwhile.
     let largest = unsafe { view.with_slice(|bytes| bytes.iter().max().copied()) };
-    match largest.as_ref().err().and_then(Fault::of) {
+    match largest.as_ref().err().and_then(|error| Fault::of(error)) {
         Some(fault) if fault.offset == cut => report::say(&format!("  in a slice lent to a closure: {fault:?}\n")),
         _ => Err(io::Error::other(format!("a slice of a file that was cut gave {largest:?}"))),
     }

@@ -12,6 +12,10 @@ use std::io;
 /// These need a [routine](crate::fault#two-ways-one-promise), or mappings that are ordinary memory: where folio has neither, and after
 /// [`use_kernel_copies`](crate::fault::use_kernel_copies), they give [`Unsupported`](io::ErrorKind::Unsupported). A value that
 /// another process has written is just a number: check it before it is used as an index or a length.
+///
+/// They acquire and release, and there is no single order of all of them: what needs one (that of two threads which each store to
+/// their own word and then look at the other's, one sees the other's store) has a [`fence`](std::sync::atomic::fence) with `SeqCst`
+/// between the two.
 impl View<Shared> {
     /// Loads a `u32` or `u64`: what another thread or process wrote before it released this value is seen by what comes after
     /// this load.
@@ -20,6 +24,32 @@ impl View<Shared> {
     ///
     /// Those of [`load`](View::load); [`InvalidInput`](io::ErrorKind::InvalidInput) also if the address is not a multiple of the
     /// number's size; [`Unsupported`](io::ErrorKind::Unsupported) where there are no atomic accesses.
+    ///
+    /// # Examples
+    ///
+    /// One writes a message and releases its length; who acquires the length sees the message.
+    ///
+    /// ```
+    /// let (ours, theirs) = (folio::MmapViewSync::anonymous(64)?, b"done");
+    /// # if folio::fault::ATOMIC_WIDTH < 4 { return std::io::Result::Ok(()) }
+    /// std::thread::scope(|threads| {
+    ///     threads.spawn(|| {
+    ///         ours.write_all_at(theirs, 8)?;
+    ///         ours.store_release(0, theirs.len() as u32)
+    ///     });
+    ///     let len = loop {
+    ///         match ours.load_acquire::<u32>(0)? {
+    ///             0 => std::thread::yield_now(),
+    ///             len => break len as usize,
+    ///         }
+    ///     };
+    ///     let mut message = vec![0; len.min(56)]; // never trust a length in shared memory
+    ///     ours.read_exact_at(&mut message, 8)?;
+    ///     assert_eq!(message, theirs);
+    ///     std::io::Result::Ok(())
+    /// })
+    /// # ?; std::io::Result::Ok(())
+    /// ```
     #[inline]
     pub fn load_acquire<T: AtomicScalar>(&self, offset: usize) -> io::Result<T> {
         range::check_value::<T>(offset, self.len())?;
@@ -44,8 +74,9 @@ impl View<Shared> {
         self.once::<T, ()>(offset, move |to| unsafe { fault::try_store_release(to, value) })
     }
 
-    /// Stores `new` if `current` is there. `Ok` with what was there before: the exchange was made if that is `current`.
-    /// Acquires, and releases if it stores.
+    /// Stores `new` if `current` is there. As [`AtomicU64::compare_exchange`](std::sync::atomic::AtomicU64::compare_exchange), whose
+    /// answer is inside: `Ok(Ok(_))` if the exchange was made, `Ok(Err(_))` if it was not, each with what was there before. Acquires,
+    /// and releases if it stores.
     ///
     /// # Errors
     ///
@@ -57,15 +88,16 @@ impl View<Shared> {
     /// ```
     /// let view = folio::MmapViewSync::anonymous(64)?;
     /// # if folio::fault::ATOMIC_WIDTH >= 4 {
-    /// assert_eq!(view.compare_exchange(0, 0u32, 7)?, 0); // made
-    /// assert_eq!(view.compare_exchange(0, 0u32, 8)?, 7); // not made
+    /// assert_eq!(view.compare_exchange(0, 0u32, 7)?, Ok(0)); // made
+    /// assert_eq!(view.compare_exchange(0, 0u32, 8)?, Err(7)); // not made
     /// # }
     /// # std::io::Result::Ok(())
     /// ```
     #[inline]
-    pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<T> {
+    pub fn compare_exchange<T: AtomicScalar>(&self, offset: usize, current: T, new: T) -> io::Result<Result<T, T>> {
         // SAFETY: `once` gives an address as it has to be.
-        self.once::<T, T>(offset, move |to| unsafe { fault::try_compare_exchange(to, current, new) })
+        let before = self.once::<T, T>(offset, move |to| unsafe { fault::try_compare_exchange(to, current, new) })?;
+        Ok(if before == current { Ok(before) } else { Err(before) })
     }
 
     /// Adds `value`, wrapping around at the end of the number's range. `Ok` with what was there before. Acquires and releases.

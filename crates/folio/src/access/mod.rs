@@ -4,9 +4,11 @@ mod atomic;
 mod lend;
 mod reader;
 mod scalar;
+mod writer;
 
 pub use reader::Reader;
 pub use scalar::{AtomicScalar, Scalar};
+pub use writer::Writer;
 
 use crate::error::read_only;
 use crate::fault::lent::Lent;
@@ -19,7 +21,8 @@ use std::ops::Range;
 impl<A: Access> View<A> {
     /// Copies the bytes `offset .. offset + buf.len()` of the view into `buf`: all of them, or an error.
     ///
-    /// If others write the bytes meanwhile, the copy is a mixture of old and new ones. It costs about what a plain copy costs.
+    /// If others write the bytes meanwhile, the copy is a mixture of old and new ones. It costs about what a plain copy costs where
+    /// folio has [routines](fault#two-ways-one-promise), and system calls where it has none.
     ///
     /// # Platform-specific behaviour
     ///
@@ -31,6 +34,8 @@ impl<A: Access> View<A> {
     /// - An error that carries a [`Fault`](crate::Fault) if a page cannot be reached: the file was cut short under the mapping,
     ///   the disk behind a hole is full, the medium failed. The bytes before [`Fault::offset`](crate::Fault::offset) are
     ///   copied; what is in `buf` from there on is unspecified.
+    /// - The error of the system if the copy cannot be made at all: the handler cannot be installed, or kernel copies that
+    ///   go through a pipe find no descriptor for one.
     ///
     /// # Examples
     ///
@@ -51,7 +56,7 @@ impl<A: Access> View<A> {
     /// The number whose bytes, in the order of this machine, are at `offset`.
     ///
     /// `offset` need not be a multiple of anything. If the address is a multiple of the number's size, and that is not above
-    /// [`fault::ATOMIC_WIDTH`], it is a single access of the machine: relaxed, and never torn.
+    /// [`fault::atomic_width`], it is a single access of the machine: relaxed, and never torn.
     ///
     /// It costs the checks around it, half a nanosecond to one: nothing beside a load that has to wait for memory or for the load
     /// before it, and it doubles one that has not. To look at many numbers, copy a block of them first
@@ -352,6 +357,24 @@ impl View<Shared> {
     pub fn store<T: Scalar>(&self, offset: usize, value: T) -> io::Result<()> {
         // SAFETY: as in `write_all_at`, for the bytes of the number.
         unsafe { self.put(value, offset) }
+    }
+
+    /// A writer to the view's bytes from its start, by checked copies: [`Write`](io::Write) and [`Seek`](io::Seek).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// let view = folio::MmapViewSync::anonymous(1 << 20)?;
+    /// // Fills it, without a buffer of its size.
+    /// io::copy(&mut io::Read::take(io::repeat(1), view.len() as u64), &mut view.writer())?;
+    /// assert_eq!(view.load::<u16>(view.len() - 2)?, 0x0101);
+    /// # io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn writer(&self) -> Writer<'_> {
+        Writer::new(self)
     }
 }
 

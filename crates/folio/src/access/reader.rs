@@ -47,10 +47,24 @@ impl<'a, A: Access> Reader<'a, A> {
         self.view
     }
 
-    /// Where the position is in the view, at its end if it is past it.
     fn offset(&self) -> usize {
-        usize::try_from(self.position).map_or(self.view.len(), |position| position.min(self.view.len()))
+        offset_at(self.position, self.view.len())
     }
+}
+
+/// Where a position is in a view of `len` bytes, at its end if it is past it.
+pub(super) fn offset_at(position: u64, len: usize) -> usize {
+    usize::try_from(position).map_or(len, |position| position.min(len))
+}
+
+/// The position that `to` says, in a view of `len` bytes.
+pub(super) fn moved(position: u64, len: usize, to: SeekFrom) -> io::Result<u64> {
+    let target = match to {
+        SeekFrom::Start(position) => Some(position),
+        SeekFrom::End(by) => (len as u64).checked_add_signed(by),
+        SeekFrom::Current(by) => position.checked_add_signed(by),
+    };
+    target.ok_or_else(|| invalid_input("seek to a position before the start"))
 }
 
 impl<A: Access> Clone for Reader<'_, A> {
@@ -93,12 +107,7 @@ impl<A: Access> Read for Reader<'_, A> {
 
 impl<A: Access> Seek for Reader<'_, A> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(by) => (self.view.len() as u64).checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        self.position = target.ok_or_else(|| invalid_input("seek to a position before the start"))?;
+        self.position = moved(self.position, self.view.len(), to)?;
         Ok(self.position)
     }
 }

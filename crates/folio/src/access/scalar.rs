@@ -10,7 +10,7 @@ use crate::fault::{self, Short, Stop, Tried};
 pub trait Scalar: sealed::Sealed + Copy + Send + Sync + 'static {}
 
 /// A number that the atomic accesses of [`MmapViewSync`](crate::MmapViewSync) take: `u32` and `u64`. Sealed.
-pub trait AtomicScalar: Scalar + sealed::Atomic {}
+pub trait AtomicScalar: Scalar + Eq + sealed::Atomic {}
 
 impl AtomicScalar for u32 {}
 impl AtomicScalar for u64 {}

@@ -219,6 +219,11 @@ pub(super) fn is_installed() -> bool {
     false
 }
 
+/// See [`super::atomic_width`].
+pub(super) fn atomic_width() -> usize {
+    ATOMIC_WIDTH
+}
+
 /// See [`super::prepare_thread`].
 pub(super) fn prepare_thread() -> io::Result<()> {
     Ok(())

@@ -10,11 +10,12 @@
 //! *Routines* are small pieces of assembly that copy as fast as any plain copy. A fault in one of them is caught by a
 //! handler of SIGBUS and SIGSEGV (a vectored exception handler on Windows), which is installed at the first checked access
 //! of the process and stays. It acts only on a fault that the kernel raised for an instruction of a routine, or of the few that
-//! move a single number in the caller's own code, at an address in the view; everything else goes to the handler that was there before, with the mask and flags that it asked
-//! for.
+//! move a single number in the caller's own code, at an address in the view; everything else goes to the handler that was there before,
+//! with the mask and flags that it asked for.
 //!
-//! *Kernel copies* let the kernel move the bytes. That takes a system call for each access, and no handler. They are what
-//! folio does where it has no routines, and everywhere in a program that has called [`use_kernel_copies`].
+//! *Kernel copies* let the kernel move the bytes, and take no handler but system calls: one for every 4 KiB; where the kernel has no
+//! such call or forbids it, some through a pipe, with two descriptors meanwhile. They are what folio does where it has no routines, and
+//! everywhere in a program that has called [`use_kernel_copies`].
 //!
 //! Both give the same answers, but for [the atomic accesses](ATOMIC_WIDTH), which the kernel cannot make.
 //!
@@ -38,8 +39,8 @@
 //! - A host that must not see foreign handlers at all chooses [`use_kernel_copies`].
 //!
 //! The first checked access of a process or of a thread does this work, so it should not be made inside a signal handler.
-//! Every later one may be, as far as the handler can do with an error: one is allocated, which a handler that may have
-//! interrupted an allocation must not do. While a fault is being handled, no other handler runs.
+//! Later ones may be made there if they succeed: one that fails allocates its error, which a handler that may have interrupted an
+//! allocation must not do. While a fault is being handled, no other handler runs.
 //!
 //! [`sigaction`]: https://man7.org/linux/man-pages/man2/sigaction.2.html
 
@@ -86,14 +87,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A naturally aligned load or store of a number up to this many bytes is one access of the machine: no other thread or
 /// process sees half of it, and it sees no half of another such access.
 ///
-/// It is 8 where folio has [routines](self#two-ways-one-promise), and 1 elsewhere and in a program that has called
-/// [`use_kernel_copies`], whatever this constant says there: the kernel does not say how it copies. It is 8 as well where
-/// mappings are copies in ordinary memory: a lock takes the place of the machine there, for the atomic accesses too.
+/// It is 8 where folio has [routines](self#two-ways-one-promise), and 1 elsewhere: the kernel does not say how it copies. That goes for
+/// a program that has called [`use_kernel_copies`] too, whatever this constant says there; [`atomic_width`] knows. It is 8 as well
+/// where mappings are copies in ordinary memory: a lock takes the place of the machine there, for the atomic accesses too.
 ///
 /// The atomic accesses need a routine or that lock: `load_acquire`, `store_release`, `compare_exchange` and `fetch_add` are
 /// [`Unsupported`](io::ErrorKind::Unsupported) with kernel copies. The kernel offers no such access that would answer with
 /// an error, and an ordinary one may meet a page that was there when it was probed and is gone now.
 pub const ATOMIC_WIDTH: usize = way::ATOMIC_WIDTH;
+
+/// [`ATOMIC_WIDTH`] as it is in this process from now on: 1 if [`use_kernel_copies`] has been called, and else the constant.
+///
+/// It settles which way the process goes, as the first checked access does, so that the answer stays true.
+///
+/// # Examples
+///
+/// ```
+/// let view = folio::MmapViewSync::anonymous(8)?;
+/// if folio::fault::atomic_width() == 8 {
+///     assert_eq!(view.fetch_add(0, 1u64)?, 0);
+/// }
+/// # std::io::Result::Ok(())
+/// ```
+#[must_use]
+pub fn atomic_width() -> usize {
+    way::atomic_width()
+}
 
 /// How many accesses have ended in a fault.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -102,8 +121,8 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 ///
 /// The first checked access does this by itself. Call it to choose the moment: before the program installs handlers of its
 /// own, or after it to get on top of one. It costs two system calls when the handler is on top already. Each time it is
-/// put on top of another handler uses up one of eight entry points, because one that was used twice could be called in
-/// a circle.
+/// put on top of another handler uses up one of eight entry points. Each is used once only: two handlers that pass on to each other
+/// would never end.
 ///
 /// The handler is never removed, and the library that contains this crate stays loaded from now on.
 ///
@@ -111,13 +130,14 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 ///
 /// - Unix: SIGBUS and SIGSEGV, with `SA_SIGINFO` and `SA_ONSTACK`. The handlers that were there are called for whatever is
 ///   not a fault of a checked access.
-/// - Windows: a vectored exception handler, which others are called after.
+/// - Windows: a vectored exception handler, which others are called after. It is put there once; those that are added later are called
+///   before it, which does not matter as long as they pass on what they do not know.
 ///
 /// # Errors
 ///
 /// - [`Unsupported`](io::ErrorKind::Unsupported) where folio has no routines (on ordinary memory, for one), and after [`use_kernel_copies`]: checked
 ///   access works without a handler there.
-/// - An error of another kind when all entry points are used up, or as the system gives it.
+/// - [`Other`](io::ErrorKind::Other) when all entry points are used up, and whatever the system gives.
 ///
 /// # Examples
 ///
@@ -136,7 +156,7 @@ pub fn install() -> io::Result<()> {
 /// Whether the fault handler is the first that the system calls.
 ///
 /// It is not before the first checked access, with kernel copies, and after somebody has put another handler on top (which
-/// may pass on to ours, or not).
+/// may pass on to ours, or not). On Windows: whether it has been installed.
 #[must_use]
 pub fn is_installed() -> bool {
     way::is_installed()
@@ -164,11 +184,13 @@ pub fn prepare_thread() -> io::Result<()> {
 ///
 /// For programs that run inside a host that must not see a foreign handler (a virtual machine or a language runtime that
 /// handles faults itself), and for tests. Each access takes a system call from then on, some hundred times as long as an
-/// access to a single number without one.
+/// access to a single number without one, and a number is [one access of the machine](ATOMIC_WIDTH) no longer.
 ///
 /// # Errors
 ///
-/// When the handler is installed already, which the first checked access does. Calling it twice is no error.
+/// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when the handler is installed already, which the first checked access does, and
+/// so do [`with_slice`](crate::View::with_slice), [`zero_fill_on_fault`](crate::MmapOptions::zero_fill_on_fault) and whatever else
+/// has to touch pages. Calling it twice is no error.
 #[doc(alias = "process_vm_readv")]
 pub fn use_kernel_copies() -> io::Result<()> {
     way::use_kernel_copies()
@@ -217,9 +239,40 @@ pub struct Fault {
 
 impl Fault {
     /// The fault that `error` carries, or `None` when it is an error of another kind.
+    ///
+    /// It looks into an [`io::Error`], also as the [source](Error::source) of other errors, however deep.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let view = folio::MmapViewSync::anonymous(10)?;
+    /// fn checksum(view: &folio::MmapViewSync) -> Result<u64, Box<dyn std::error::Error>> {
+    ///     Ok(view.load::<u64>(0)?)
+    /// }
+    ///
+    /// match checksum(&view) {
+    ///     Ok(sum) => println!("{sum}"),
+    ///     Err(error) => match folio::Fault::of(error.as_ref()) {
+    ///         Some(fault) => println!("the file has lost its byte {}", fault.offset),
+    ///         None => println!("{error}"),
+    ///     },
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
-    pub fn of(error: &io::Error) -> Option<Fault> {
-        error.get_ref()?.downcast_ref::<Fault>().copied()
+    pub fn of(error: &(dyn Error + 'static)) -> Option<Fault> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(&fault) = error.downcast_ref::<Fault>() {
+                return Some(fault);
+            }
+            // What an `io::Error` carries is not its source: its own source is that of what it carries.
+            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+                Some(carried) => Some(carried),
+                None => error.source(),
+            };
+        }
+        None
     }
 }
 

@@ -30,6 +30,9 @@ impl MmapOptions {
     /// Maps anonymous memory of the pages that were asked for.
     fn anonymous_of_its_pages(&self, private: bool) -> io::Result<Mapping> {
         let len = checked_len(self.len.unwrap_or(0))?;
+        if self.allocate {
+            return Err(invalid_input("only a file has blocks to allocate"));
+        }
         if self.secret && private {
             return Err(invalid_input("secret memory is shared with children made by fork: map_anon_shared"));
         }

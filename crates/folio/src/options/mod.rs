@@ -152,10 +152,11 @@ impl MmapOptions {
     ///
     /// # Safety
     ///
-    /// The caller knows the device, and that reading and writing its memory does nothing worse than to change the bytes of the
-    /// view: it gives no access to memory of this process (as `/dev/mem` can), and has nobody write to it who takes addresses
-    /// from there. Where reading alone does something (registers), checked access and a plain slice read as often and as wide as they
-    /// like.
+    /// - Reading and writing the device's memory does nothing but read and change those bytes. In particular it is no window into memory
+    ///   that this process uses otherwise (as `/dev/mem` can be), and nobody takes addresses from it to read or write memory there (as a
+    ///   device does with a ring of buffers).
+    /// - If reading alone has effects (registers), the caller can live with any number of reads, of any width: checked access and plain
+    ///   slices read as often and as wide as they like.
     ///
     /// # Examples
     ///
@@ -182,8 +183,8 @@ impl MmapOptions {
     /// ends before the view does. So a full disk is [`StorageFull`](io::ErrorKind::StorageFull) now, not a fault at some
     /// later write.
     ///
-    /// Only for mappings that write to the file; others give [`InvalidInput`](io::ErrorKind::InvalidInput). On failure the file has
-    /// the length and the bytes that it had.
+    /// Only for mappings that write to the file; others, of memory too, give [`InvalidInput`](io::ErrorKind::InvalidInput). On failure the
+    /// file has the length and the bytes that it had.
     ///
     /// # Platform-specific behaviour
     ///
@@ -219,7 +220,7 @@ impl MmapOptions {
     }
 
     /// Keeps a duplicate of the file's handle as long as the mapping lives, which
-    /// [`flush_async`](View::flush_async) and [`sync_all`](View::sync_all) make use of.
+    /// [`flush_async`](View::flush_async) and [`sync_all`](View::sync_all) make use of. For anonymous memory it is ignored.
     ///
     /// The duplicate is of the same open file, and that shows in file locks: when it is closed, all `fcntl` locks of the
     /// process on that file are gone (fcntl(2)), and a `flock` lasts until it is closed too (flock(2)). That is why
@@ -336,6 +337,31 @@ impl MmapOptions {
     /// Bytes that a slice has shown may become zero at any moment. So nothing may rely, for memory safety, on having checked a
     /// byte earlier: no `&str` made without a copy, no archive that was validated once. What is written to a page after it was
     /// lost goes nowhere.
+    ///
+    /// A thread that blocks `SIGBUS` or `SIGSEGV` and touches a lost page ends the process all the same
+    /// ([`prepare_thread`](crate::fault::prepare_thread)): a slice does not unblock them, as checked access does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::MmapOptions;
+    ///
+    /// # if cfg!(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))) { return std::io::Result::Ok(()) }
+    /// # let file = tempfile::tempfile()?;
+    /// # file.set_len(3 * folio::page_size() as u64)?;
+    /// let mut options = MmapOptions::new();
+    /// // SAFETY: the bytes are only summed, whatever they are.
+    /// unsafe { options.zero_fill_on_fault() };
+    /// // SAFETY: nobody writes the file; somebody may cut it short, which the option is for.
+    /// let map = unsafe { options.map(&file)? };
+    /// # file.set_len(0)?;
+    /// let sum: u64 = map.iter().map(|&byte| u64::from(byte)).sum();
+    /// match map.fault() {
+    ///     None => println!("the sum is {sum}"),
+    ///     Some(fault) => println!("the file has lost its byte {}, so the sum is of no use", fault.offset),
+    /// }
+    /// # std::io::Result::Ok(())
+    /// ```
     pub unsafe fn zero_fill_on_fault(&mut self) -> &mut Self {
         self.zero_fill = true;
         self
@@ -484,7 +510,8 @@ impl MmapOptions {
     /// # Safety
     ///
     /// As long as the map, its pieces and what is made of them live, nobody else reads or writes these bytes of the file: not
-    /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing.
+    /// through another mapping or handle of it, in this process or any other. Cutting it short counts as writing. A child made by
+    /// `fork` has the map as well: of the two processes only one uses it from then on.
     pub unsafe fn map_mut<F: AsFile>(&self, file: F) -> io::Result<MmapMut> {
         self.file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Exclusive).map(View::first)
     }
@@ -650,8 +677,29 @@ impl MmapOptions {
         Ok(view)
     }
 
-    /// Opens a file and maps it; the mapping keeps the file.
-    pub(crate) fn open_path(&self, path: &Path, protection: Protection) -> io::Result<MmapViewSync> {
+    /// Opens a file and maps it, as [`MmapViewSync::open_path`](View::open_path) does, but the part of it and in the way that these options
+    /// say. The mapping keeps the file.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening the file, and those of [`MmapOptions`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use folio::{MmapOptions, Protection};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// # std::fs::write(&path, [7; 1000])?;
+    /// let record = MmapOptions::new().offset(900).len(50).open_path(&path, Protection::ReadWrite)?;
+    /// record.store(0, 1_u8)?;
+    /// record.flush()?;
+    /// # assert_eq!(std::fs::read(&path)?[899..902], [7, 1, 7]);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn open_path<P: AsRef<Path>>(&self, path: P, protection: Protection) -> io::Result<MmapViewSync> {
+        let path = path.as_ref();
         // Before it is opened: opening a pipe waits for its other end, and opening a device may do things.
         let kind = fs::metadata(path)?;
         if !kind.is_file() {
@@ -662,13 +710,31 @@ impl MmapOptions {
         Ok(View::first(mapping.keep(file)))
     }
 
-    /// Creates a file with real blocks for the length and maps it; the mapping keeps the file. On failure the file is
-    /// taken away again.
-    pub(crate) fn create_new(&mut self, path: &Path) -> io::Result<MmapViewSync> {
+    /// Creates a file and maps it for reading and writing, as [`MmapViewSync::create_new`](View::create_new) does, in the way that these
+    /// options say. The view has real blocks on the disk; what is before it by [`offset`](Self::offset) is a hole. The mapping keeps the
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MmapViewSync::create_new`](View::create_new), and those of [`MmapOptions`]. A file that this call has made is taken away
+    /// again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("data");
+    /// let index = folio::MmapOptions::new().len(1 << 20).populate().create_new(&path)?;
+    /// assert_eq!(index.load::<u64>(0)?, 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn create_new<P: AsRef<Path>>(&self, path: P) -> io::Result<MmapViewSync> {
+        let path = path.as_ref();
         map::checked_len(self.len.unwrap_or(0))?;
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let file = sys::file_of(file);
-        let mapping = self.allocate().map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok);
+        let options = MmapOptions { allocate: true, ..self.clone() };
+        let mapping = options.map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok);
         match mapping {
             Ok(mapping) => Ok(View::first(mapping.keep(file))),
             Err(error) => {

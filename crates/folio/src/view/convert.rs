@@ -33,8 +33,8 @@ impl View<Exclusive> {
     ///
     /// Of a mapping of a file, a private copy too, what was vouched for when it was made is void from then on for the bytes of
     /// this view: [`make_mut`](View::make_mut) of another piece needs a new promise
-    /// ([`assume_exclusive`](View::assume_exclusive)), and [`whole`](View::whole) widens to a [`Mmap`](crate::Mmap) or
-    /// [`MmapMut`](crate::MmapMut) no more. Anonymous memory stays the program's own.
+    /// ([`assume_exclusive`](View::assume_exclusive)), and [`whole`](View::whole) refuses to widen another piece that is a
+    /// [`Mmap`](crate::Mmap) or [`MmapMut`](crate::MmapMut). Anonymous memory stays the program's own.
     ///
     /// # Examples
     ///
@@ -149,6 +149,10 @@ impl View<Immutable> {
     }
 
     /// Lets others in: the same bytes as a [`MmapViewSync`](crate::MmapViewSync), which may write them if the pages allow it.
+    ///
+    /// What is written through it is written to the file, as by any handle or mapping of it. Another [`Mmap`](crate::Mmap) of the file must
+    /// not be there then: that nobody writes is what was promised when *that* one was made
+    /// ([`MmapOptions::map`](crate::MmapOptions::map)), whichever safe way there is to do it.
     ///
     /// # Errors
     ///

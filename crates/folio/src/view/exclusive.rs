@@ -32,6 +32,7 @@ use std::io;
 /// | turn into another kind | [`freeze`](View::freeze), [`make_read_only`](View::make_read_only), [`make_exec`](View::make_exec), [`into_view_sync`](View::into_view_sync) |
 /// | change the length, through the only view (`unsafe`) | `remap`, `remap_in_place` |
 /// | make final | [`mseal`](View::mseal) |
+/// | ask what was lost, and reads as zeros since | [`fault`](View::fault) |
 /// | ask | [`as_mut_ptr`](View::as_mut_ptr), [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |

@@ -23,7 +23,7 @@ use std::ops::{Bound, RangeBounds};
 /// | take apart | [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read checked | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
-/// | make durable what was written before | [`flush`](View::flush), [`flush_async`](View::flush_async), [`sync_all`](View::sync_all) |
+/// | make durable what was written before | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
 /// | hint at what will be used | [`advise`](View::advise), [`advise_range`](View::advise_range) |
 /// | bring into memory | [`populate_read`](View::populate_read), [`populate_read_range`](View::populate_read_range), [`populate_read_steps`](View::populate_read_steps), [`populate_write`](View::populate_write), [`populate_write_range`](View::populate_write_range), [`populate_write_steps`](View::populate_write_steps) |
 /// | keep there | [`lock`](View::lock), [`unlock`](View::unlock), [`lock_guard`](View::lock_guard) |
@@ -31,6 +31,7 @@ use std::ops::{Bound, RangeBounds};
 /// | turn into another kind | [`make_mut`](View::make_mut), `into_view_sync`, [`assume_exclusive`](View::assume_exclusive) |
 /// | change the length, through the only view (`unsafe`) | `remap`, `remap_in_place` |
 /// | make final | [`mseal`](View::mseal) |
+/// | ask what was lost, and reads as zeros since | [`fault`](View::fault) |
 /// | ask | [`protection`](View::protection), [`is_unique`](View::is_unique) |
 /// | ask what is there | [`residency`](View::residency), [`residency_with`](View::residency_with), [`resident_ranges`](View::resident_ranges), [`page_size`](View::page_size) |
 /// | let go | `drop`, or [`unmap`](View::unmap) to hear of a failure |

@@ -243,7 +243,7 @@ impl<A: Access> View<A> {
         self.mapping.offset_of(self.ptr)
     }
 
-    /// Whether no other view of the mapping lives, other than this one.
+    /// Whether this is the only view of its mapping.
     ///
     /// A hint and no more: on another thread, what is true now may be false by the next line, and a background flush
     /// of the mapping counts as a view while it runs. The calls that need a unique view check for themselves.
@@ -269,8 +269,8 @@ impl<A: Access> View<A> {
     /// The address of the first byte, never null; for an empty view the address where its bytes would be, or, of an empty
     /// mapping, some multiple of the page size.
     ///
-    /// Reading through it obeys the same rules as [`as_slice`](View::as_slice) of `MmapViewSync`; the mapping stays where
-    /// it is as long as any view of it lives.
+    /// Reading through it obeys the same rules as [`as_slice`](View::as_slice) of `MmapViewSync`. The mapping stays where it is until its
+    /// last view is gone, or its only view is given another length by `remap` (which may move it; `remap_in_place` does not).
     #[must_use]
     #[inline]
     pub fn as_ptr(&self) -> *const u8 {

@@ -5,7 +5,12 @@ use std::io;
 
 impl View<Shared> {
     /// Makes the mapping, of which this view must be the only one and the whole, `len` bytes long. It may move to another
-    /// address; [`remap_in_place`](Self::remap_in_place) does not.
+    /// address; [`remap_in_place`](Self::remap_in_place) does not. Addresses that were taken before ([`as_ptr`](View::as_ptr)) are good no
+    /// longer if it moves, and those past the new end in any case.
+    ///
+    /// So a mapping does not grow under its readers. For a file that does, map what it grows by as a mapping of its own
+    /// ([`MmapOptions::offset`](crate::MmapOptions::offset)), or map more than there is from the start
+    /// ([`allow_past_end`](crate::MmapOptions::allow_past_end)): what is past the end is there as soon as the file has it, not on Windows.
     ///
     /// Of a file, the view shows the bytes from the same offset on; the file itself is neither made longer nor cut. Its length
     /// is not looked at: bytes behind its end are a [`Fault`](crate::Fault) until it is as long
@@ -33,6 +38,7 @@ impl View<Shared> {
     /// The view is unchanged.
     ///
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) after [`mseal`](View::mseal).
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) if this view is not the whole mapping ([`whole`](View::whole)), or if `len` is
     ///   above `isize::MAX`, or beyond what offsets of files can be.
     /// - [`Unsupported`](io::ErrorKind::Unsupported) for an empty view that has nothing to grow from, for making memory longer that
@@ -62,7 +68,7 @@ impl View<Shared> {
         self.resize(len, true)
     }
 
-    /// [`remap`](Self::remap) without moving: addresses stay what they are. An empty view, which has no bytes to move, may get another.
+    /// [`remap`](Self::remap) without moving: addresses stay what they are. That of an empty view, which has no bytes, may change.
     ///
     /// # Platform-specific behaviour
     ///
@@ -110,7 +116,7 @@ impl<A: Unraced> View<A> {
         self.resize(len, true)
     }
 
-    /// `remap` without moving: addresses stay what they are. An empty view, which has no bytes to move, may get another.
+    /// `remap` without moving: addresses stay what they are. That of an empty view, which has no bytes, may change.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ use std::slice;
 /// | take apart | [`split_at`](View::split_at), [`split_off`](View::split_off), [`split_to`](View::split_to), [`into_chunks`](View::into_chunks), [`split_ranges`](View::split_ranges), [`restrict`](View::restrict) |
 /// | put together | [`unsplit`](View::unsplit), [`whole`](View::whole) |
 /// | read | [`read_exact_at`](View::read_exact_at), [`load`](View::load), [`reader`](View::reader) |
-/// | write | [`write_all_at`](View::write_all_at), [`store`](View::store) |
+/// | write | [`write_all_at`](View::write_all_at), [`store`](View::store), [`writer`](View::writer) |
 /// | talk to other processes | [`load_acquire`](View::load_acquire), [`store_release`](View::store_release), [`compare_exchange`](View::compare_exchange), [`fetch_add`](View::fetch_add) |
 /// | make durable | [`flush`](View::flush), [`flush_async`](View::flush_async), [`flush_range`](View::flush_range), [`flush_async_range`](View::flush_async_range), [`sync_all`](View::sync_all) |
 /// | hint at what will be used | [`advise`](View::advise), [`advise_range`](View::advise_range) |
@@ -154,7 +154,7 @@ impl View<Shared> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn open_path<P: AsRef<Path>>(path: P, protection: Protection) -> io::Result<MmapViewSync> {
-        MmapOptions::new().open_path(path.as_ref(), protection)
+        MmapOptions::new().open_path(path, protection)
     }
 
     /// Creates a file of `len` zeros with real blocks on the disk, and maps it for reading and writing. The mapping
@@ -166,9 +166,9 @@ impl View<Shared> {
     ///
     /// # Errors
     ///
-    /// The file is not there afterwards.
+    /// A file that this call has made is taken away again.
     ///
-    /// - [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is a file of this name; it is left alone.
+    /// - [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is a file of this name already; it is left alone.
     /// - [`StorageFull`](io::ErrorKind::StorageFull) if the disk has no room for `len` bytes, and the error of the system for a
     ///   quota or a limit on the length of files.
     /// - Those of creating a file, and those of [`open`](View::open).
@@ -184,7 +184,7 @@ impl View<Shared> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn create_new<P: AsRef<Path>>(path: P, len: usize) -> io::Result<MmapViewSync> {
-        MmapOptions::new().len(len).create_new(path.as_ref())
+        MmapOptions::new().len(len).create_new(path)
     }
 
     /// Maps `len` bytes of zeros that belong to no file. They are private to this process: a child made by `fork` has its own
@@ -248,8 +248,9 @@ impl View<Shared> {
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if other views of the mapping live.
     /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for [`ReadCopy`](Protection::ReadCopy) of a mapping that is not a private one of
     ///   a file, and [`ReadWrite`](Protection::ReadWrite) of one that is: where changes go is decided when it is made.
-    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, and what else the system's call
-    ///   says (`mprotect`, `VirtualProtect` on Windows; see [`make_exec`](View::make_exec)).
+    /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, for a mapping after
+    ///   [`mseal`](View::mseal), and what else the system's call says (`mprotect`, `VirtualProtect` on Windows; see
+    ///   [`make_exec`](View::make_exec)).
     /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (Apple's systems, Windows) and a mapping that was
     ///   made for reading and keeps none is to be written.
     ///
@@ -276,11 +277,26 @@ impl View<Shared> {
         self.as_ptr()
     }
 
-    /// The address of the first byte, for writing.
+    /// The address of the first byte, for writing, or for atomic accesses of other kinds than folio has.
     ///
-    /// Writing through it obeys the rules of [`as_mut_slice`](View::as_mut_slice).
+    /// Plain writes through it obey the rules of [`as_mut_slice`](View::as_mut_slice); atomic ones may meet those of others who make
+    /// atomic ones. Nothing may be written if [`protection`](View::protection) does not allow it, or to a page that is lost, and the
+    /// address is good for as long as that of [`as_ptr`](View::as_ptr).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU16, Ordering};
+    ///
+    /// let view = folio::MmapViewSync::anonymous(64)?;
+    /// // SAFETY: the memory belongs to no file, so no page is ever lost; it is aligned, and lives as long as the view.
+    /// let flags = unsafe { AtomicU16::from_ptr(view.mut_ptr().cast()) };
+    /// assert_eq!(flags.fetch_or(1, Ordering::Relaxed), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
-    pub fn mut_ptr(&mut self) -> *mut u8 {
+    #[doc(alias = "as_mut_ptr")]
+    pub fn mut_ptr(&self) -> *mut u8 {
         self.start_ptr()
     }
 

@@ -204,8 +204,8 @@ fn compare_exchange(view: &MmapViewSync, scene: &Scene) -> Verdict {
     fault_at(view.compare_exchange(lost + 4, 0u32, 7), lost + 4, "u32")?;
     if lost > 0 {
         let was = fine(view.compare_exchange(lost - 8, scene.word(lost - 8), 7), "before the edge")?;
-        ensure(was == scene.word(lost - 8), "wrong word")?;
-        ensure(fine(view.compare_exchange(lost - 8, 8u64, 9), "again")? == 7, "not exchanged")?;
+        ensure(was == Ok(scene.word(lost - 8)), "wrong word")?;
+        ensure(fine(view.compare_exchange(lost - 8, 8u64, 9), "again")? == Err(7), "not exchanged")?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(super) use doubt::never_exchanged;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) use doubt::note_exchange;
 pub(crate) use machine::ATOMIC_WIDTH;
-pub(crate) use prepare::{install, is_installed, prepare, prepare_thread, use_kernel_copies};
+pub(crate) use prepare::{atomic_width, install, is_installed, prepare, prepare_thread, use_kernel_copies};
 
 use super::word::{AtomicWord, Word};
 use super::{Short, Stop, Tried, kernel};

@@ -77,6 +77,11 @@ pub(crate) fn is_installed() -> bool {
     handler::is_installed()
 }
 
+/// See [`super::super::atomic_width`]. Nothing more can be promised than what kernel copies give if the handler cannot be installed now.
+pub(crate) fn atomic_width() -> usize {
+    if let Ok(Some(_)) = prepare() { machine::ATOMIC_WIDTH } else { 1 }
+}
+
 /// See [`super::super::prepare_thread`].
 pub(crate) fn prepare_thread() -> io::Result<()> {
     if CHOICE.load(Ordering::Acquire) == KERNEL { Ok(()) } else { handler::prepare_thread() }
