@@ -40,7 +40,7 @@ const PROFILE: [&str; 12] = [
 
 const SOURCES: &str = "crates/folio/src/fault/lent";
 
-const MISTAKES: [Mistake; 15] = [
+const MISTAKES: [Mistake; 16] = [
     Mistake {
         name: "no fence after an entry is published",
         model: "pages::closures_while_the_file_is_cut",
@@ -138,6 +138,13 @@ const MISTAKES: [Mistake; 15] = [
         file: "pages.rs",
         right: "word.store(next_turn(was - LOST), Ordering::Release);",
         wrong: "word.store(next_turn(was - LOST), Ordering::Relaxed);",
+    },
+    Mistake {
+        name: "a page that has come back counts as untouched",
+        model: "pages::checked_loads_beside_a_closure",
+        file: "pages.rs",
+        right: "word.load(Ordering::Acquire) == WHOLE)",
+        wrong: "word.load(Ordering::Acquire) & STATE == WHOLE)",
     },
     Mistake {
         name: "a page counts as whole while it is exchanged",

@@ -33,6 +33,8 @@ struct Memory {
     places: Vec<AtomicUsize>,
     /// Whether the file is too short for any of the pages.
     short: AtomicBool,
+    /// The note that a page of some mapping has been exchanged.
+    noted: AtomicBool,
 }
 
 impl Memory {
@@ -64,6 +66,7 @@ impl Exchange for Model {
     }
 
     fn barrier(&self) {
+        self.memory.noted.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
@@ -83,18 +86,30 @@ pub(crate) struct World {
     memory: Arc<Memory>,
     lent: Pages<Model>,
     table: Table<Pages<Model>>,
+    /// Whether who comes from the handler goes on at once. If not, the checker has all others go on first as far as they can: fewer
+    /// orders of events, of which those in which a page comes back early are missing.
+    eager: bool,
 }
 
 impl World {
     /// A mapping of a file that has `pages` pages, or none any more.
     pub(crate) fn new(pages: usize, short: bool) -> Arc<World> {
+        World::with(pages, short, false)
+    }
+
+    /// One in which all orders of events are tried: for two threads, of which one is soon done.
+    pub(crate) fn eager(pages: usize, short: bool) -> Arc<World> {
+        World::with(pages, short, true)
+    }
+
+    fn with(pages: usize, short: bool, eager: bool) -> Arc<World> {
         let base = NonNull::new(ptr::without_provenance_mut(BASE)).expect("not null");
         let extent = Extent { base, len: pages * PAGE_SIZE, page_size: PAGE_SIZE };
         let places = (0..pages).map(|_| AtomicUsize::new(DATA)).collect();
-        let memory = Arc::new(Memory { places, short: AtomicBool::new(short) });
+        let memory = Arc::new(Memory { places, short: AtomicBool::new(short), noted: AtomicBool::new(false) });
         let words = (0..pages).map(|_| AtomicU32::new(0)).collect();
         let lent = Pages::new(Model { extent, memory: Arc::clone(&memory) }, words);
-        Arc::new(World { memory, lent, table: Table::new() })
+        Arc::new(World { memory, lent, table: Table::new(), eager })
     }
 
     /// Cuts the file short.
@@ -113,25 +128,30 @@ impl World {
             if let Some(value) = self.memory.read(page) {
                 return value;
             }
-            let recovered = self.table.find(BASE + page * PAGE_SIZE, |lent| match lent.lose(page) {
-                Loss::Now | Loss::Elsewhere | Loss::Before => Some(()),
-                Loss::Refused => None,
-            });
-            assert!(recovered.is_some(), "a slice that is lent is in the table");
-            // The way back from the handler; and if another one is at the page, it has to come to its end.
+            let loss = self.table.find(BASE + page * PAGE_SIZE, |lent| Some(lent.lose(page)));
+            // The way back from the handler.
             fence(Ordering::SeqCst);
-            spin();
+            match loss.expect("a slice that is lent is in the table") {
+                Loss::Now | Loss::Before if self.eager => {}
+                // Another one is at the page, and has to come to its end.
+                Loss::Now | Loss::Before | Loss::Elsewhere => spin(),
+                Loss::Refused => unreachable!("every page can be set aside here"),
+            }
         }
     }
 
     /// What a checked load answers, as `View::load` makes it: `None` for a fault.
     pub(crate) fn load(&self, page: usize) -> Option<usize> {
-        let access = || self.memory.read(page);
-        let first = access();
-        if self.lent.never_exchanged() {
-            return first;
+        match self.checked(page..page + 1, || self.memory.read(page), Option::is_some) {
+            (None, answer) => answer,
+            (Some(_), _) => None,
         }
-        match self.lent.undisturbed(page..page + 1, access) {
+    }
+
+    /// The same of a thread that has no routines yet: its attempt tries nothing, and what is made then is no attempt.
+    pub(crate) fn first_load(&self, page: usize) -> Option<usize> {
+        let access = || self.memory.read(page);
+        match self.undisturbed(page..page + 1, Some(access()), access) {
             (None, answer) => answer,
             (Some(_), _) => None,
         }
@@ -147,17 +167,40 @@ impl World {
             }
             (2, seen)
         };
-        let first = access();
-        if self.lent.never_exchanged() {
-            return first;
-        }
-        let (lost, (reached, seen)) = self.lent.undisturbed(0..2, access);
+        let (lost, (reached, seen)) = self.checked(0..2, access, |&(reached, _)| reached == 2);
         (lost.map_or(reached, |lost| lost.min(reached)), seen)
+    }
+
+    /// An access that may be repeated: an attempt, which is all if it comes to its end and no page of any mapping has been exchanged by
+    /// then, and what `View::undisturbed` makes of it. The first page that is lost, and what the access answered.
+    fn checked<R>(&self, pages: Range<usize>, access: impl Fn() -> R, done: impl Fn(&R) -> bool) -> (Option<usize>, R) {
+        let attempt = access();
+        let doubtful = self.memory.noted.load(Ordering::Relaxed);
+        let first = match done(&attempt) {
+            true if !doubtful || self.lent.never_exchanged() => return (None, attempt),
+            // Its value may be of what stood in the place of a page.
+            true => None,
+            false => Some(attempt),
+        };
+        self.undisturbed(pages, first, access)
+    }
+
+    fn undisturbed<R>(&self, pages: Range<usize>, first: Option<R>, access: impl Fn() -> R) -> (Option<usize>, R) {
+        let answer = match first {
+            Some(answer) => answer,
+            None if self.lent.never_exchanged() => access(),
+            None => return self.lent.undisturbed(pages, access),
+        };
+        if self.lent.never_exchanged() || self.lent.untouched(pages.clone()) {
+            return (None, answer);
+        }
+        self.lent.undisturbed(pages, access)
     }
 
     /// What an access that cannot be repeated answers, as `View::fetch_add` makes it: `None` for a fault.
     pub(crate) fn once(&self, page: usize) -> Option<usize> {
-        let turn = || if self.lent.never_exchanged() { Some(0) } else { self.lent.turn(page) };
+        let never = || !self.memory.noted.load(Ordering::Acquire) || self.lent.never_exchanged();
+        let turn = || if never() { Some(0) } else { self.lent.turn(page) };
         let before = turn()?;
         let value = self.memory.read(page)?;
         (turn() == Some(before)).then_some(value)
