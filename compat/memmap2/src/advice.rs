@@ -52,7 +52,9 @@ pub enum Advice {
     /// The pages are brought in for writing before the call returns, as `PopulateRead` does.
     #[cfg(target_os = "linux")]
     PopulateWrite = libc::MADV_POPULATE_WRITE,
-    /// Locked pages are filled with zeros if they are still locked when they are unmapped.
+    /// Pages that are still locked when they are unmapped are filled with zeros then. Of a map of a file it is the file's page, which other
+    /// maps and readers see, on older systems also if the file is open for reading only. memmap2 lets safe code ask for that; give it
+    /// for memory of no file alone.
     #[cfg(target_vendor = "apple")]
     ZeroWiredPages = libc::MADV_ZERO_WIRED_PAGES,
 }
@@ -124,7 +126,7 @@ impl Advice {
             #[cfg(target_os = "linux")]
             Advice::DontFork | Advice::HwPoison | Advice::PopulateRead | Advice::PopulateWrite => return None,
             #[cfg(target_vendor = "apple")]
-            Advice::ZeroWiredPages => folio::Advice::ZeroWiredPages,
+            Advice::ZeroWiredPages => return None,
         })
     }
 
@@ -139,6 +141,12 @@ impl Advice {
             // SAFETY: no byte is ever seen to change: who touches such a page ends by a signal. It is what memmap2 lets safe code do,
             // and the system only those who may break the machine.
             Advice::HwPoison => unsafe { view.unchecked_advise_range(folio::UncheckedAdvice::HwPoison, offset, len) },
+            #[cfg(target_vendor = "apple")]
+            // SAFETY: not for certain. Pages that are locked when the map goes are zeros then, of a file too, under whatever slice another
+            // map has of them. It is what memmap2 lets safe code do, and DIFFERENCES.md says so.
+            Advice::ZeroWiredPages => unsafe {
+                view.unchecked_advise_range(folio::UncheckedAdvice::ZeroWiredPages, offset, len)
+            },
             #[cfg(target_os = "linux")]
             Advice::PopulateRead => view.populate_read_range(offset, len),
             #[cfg(target_os = "linux")]

@@ -26,17 +26,19 @@ impl<A: Access> View<A> {
     /// |---|---|
     /// | Linux, Android | `msync(MS_SYNC)`, which runs the file system's `fsync` over the range |
     /// | macOS, iOS | `msync(MS_SYNC)`, then `fcntl(F_FULLFSYNC)`, or `fsync` where the file system refuses that |
-    /// | BSD, illumos | `msync(MS_SYNC)` |
+    /// | BSD, illumos | `msync(MS_SYNC)`, then `fsync` of the kept file; on NetBSD `fsync_range`, which has the drive write too |
     /// | Windows | `FlushViewOfFile`, again for up to half a second if others are writing the same pages, then `FlushFileBuffers` of the kept file, which writes its other bytes and its metadata too |
     /// | WebAssembly, `--cfg folio_heap` | those bytes of the view that have changed are written to the file, then `File::sync_data` |
     ///
     /// # Errors
     ///
     /// The error of those calls, such as [`StorageFull`](io::ErrorKind::StorageFull) for a hole on a full disk. The system reports a
-    /// page that it failed to write once only, to whoever asks first, so a failure is kept: every later flush of any mapping that the process had of the file by then (by whichever handle) gives the same
-    /// error, until the file is mapped anew. A flush that went well waits for those of the same file that are under way, which may
-    /// have been told of its pages. (A failure that the program's own `File::sync_all` on the handle that was mapped has received
-    /// is not reported again here.)
+    /// page that it failed to write once only, to whoever asks first. So the first failure is kept: every later flush of every mapping
+    /// that this process had of the file at that moment, through whichever handle it was made, gives the same error. A mapping made
+    /// afterwards starts clean. A flush that went well waits for those of the same file that are under way, which may have been told
+    /// of its pages. (A failure that the program's own `File::sync_all` on the handle that was mapped has received is not reported
+    /// again here.) Where the standard library is all there is to tell files apart by (WebAssembly), and on file systems of Windows
+    /// without numbers for files, the failure is kept for the mapping that met it, and its pieces.
     ///
     /// An error that carries a [`Fault`] if a page of the view stands in zeros ([`fault`](Self::fault)), or, where
     /// mappings are copies, if bytes have changed that lie behind the end that the file has now: what was written there is in no
@@ -82,9 +84,9 @@ impl<A: Access> View<A> {
 
     /// Starts to write the bytes of the view to storage, and does not wait for it.
     ///
-    /// The write really starts, by the time this returns or soon after, also of pages that an earlier call has started and that
-    /// have been changed since; when it is done is not said. Only
-    /// [`flush`](Self::flush) says that the bytes are durable, and has less left to do after this. (It is not an `async fn`:
+    /// The write has started when this returns, or starts soon after. That goes for pages that an earlier call is still writing and
+    /// that have changed since, too. Nothing tells when it is done: only [`flush`](Self::flush) says that the bytes are durable, and
+    /// has less left to do after this. (It is not an `async fn`:
     /// in asynchronous code, run `flush` where blocking is allowed.)
     ///
     /// # Platform-specific behaviour
@@ -92,7 +94,7 @@ impl<A: Access> View<A> {
     /// | system | the mapping keeps its file | it does not |
     /// |---|---|---|
     /// | Linux, Android | `sync_file_range(SYNC_FILE_RANGE_WRITE)`: in write-back on return; and what that had to pass over, because it was being written already, by the thread | a thread of the process calls `msync(MS_SYNC)` |
-    /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | `msync(MS_ASYNC)` |
+    /// | macOS, iOS, BSD, illumos | `msync(MS_ASYNC)` | (it always does) |
     /// | Windows | `FlushViewOfFile`: handed to the drive on return, which takes as long as that takes | (it always does) |
     /// | WebAssembly, `--cfg folio_heap` | all that `flush` does, before this returns | (it always does) |
     ///
@@ -145,8 +147,8 @@ impl<A: Access> View<A> {
     ///
     /// # Platform-specific behaviour
     ///
-    /// The calls of [`flush`](Self::flush), then `fsync` on Linux, Android, the BSDs and illumos, `fcntl(F_FULLFSYNC)` on macOS and
-    /// iOS, `FlushFileBuffers` on Windows.
+    /// The calls of [`flush`](Self::flush), then `fsync` on Linux, Android, the BSDs (`fsync_range` on NetBSD) and illumos,
+    /// `fcntl(F_FULLFSYNC)` on macOS and iOS, `FlushFileBuffers` on Windows.
     ///
     /// Where mappings are copies (WebAssembly, `--cfg folio_heap`), of the mapping the bytes of this view are written: another may be
     /// somebody's `&mut [u8]`.

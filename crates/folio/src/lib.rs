@@ -51,7 +51,8 @@
 //! # std::io::Result::Ok(())
 //! ```
 //!
-//! **Flushed means flushed.** [`flush`](View::flush) returns when the bytes are on stable storage, whichever system it is;
+//! **Flushed means flushed.** [`flush`](View::flush) returns when the bytes are on stable storage, whichever system it is (on FreeBSD,
+//! OpenBSD, DragonFly and illumos as far as the file system's `fsync` goes);
 //! [`flush_async`](View::flush_async) really starts the write; a failed flush is not forgotten by the next one.
 //!
 //! ```

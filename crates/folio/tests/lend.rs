@@ -3,6 +3,10 @@
 // No page of the heap is ever lost.
 #![cfg(all(unix, not(folio_heap)))]
 
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "not every test uses all of it")]
+#[path = "support/respawn.rs"]
+mod respawn;
 #[allow(dead_code, reason = "not every test uses all of it")]
 #[path = "support/runner.rs"]
 mod runner;
@@ -429,4 +433,73 @@ fn zero_fill_keeps_plain_slices_alive_and_says_so_for_good() {
     assert_eq!(offset_of(view.read_exact_at(&mut [0; 9], page - 4)), page - 4, "and what is lost itself is lost");
     assert_eq!(offset_of(view.store(page, 1_u64)), page);
     assert_eq!(offset_of(view.fetch_add(page, 1_u64)), page);
+}
+
+/// The words for the pages of a long mapping, when there was no memory for them, ended the process in the very call that is there
+/// to survive.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[test]
+fn no_memory_for_the_pages_of_a_long_mapping_is_an_error() {
+    const TEST: &str = "no_memory_for_the_pages_of_a_long_mapping_is_an_error";
+    /// Bytes of the mapping. Its words take a thousandth of that, or less where pages are longer.
+    const LEN: usize = 1 << 38;
+
+    if !lends_memory() {
+        return skip::skip(TEST, "slices are copies here");
+    }
+    let Some(case) = respawn::case() else {
+        for case in ["slice", "mutable slice", "zeros"] {
+            assert_eq!(respawn::run(&mut respawn::command(&[], TEST, case)), respawn::End::Passed, "{case}");
+        }
+        return;
+    };
+    let page = folio::page_size();
+    let file = tempfile::tempfile().unwrap();
+    if let Err(error) = file.set_len(LEN as u64) {
+        return skip::skip(TEST, error);
+    }
+    // Half of the words' memory is left, beside what has to be mapped before.
+    let mapped = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').next().unwrap().parse::<usize>().unwrap() * page
+    };
+    let leave = |bytes: usize| limit_address_space((mapped() + bytes + LEN / page * 4 / 2) as libc::rlim_t);
+    let unlimited = || limit_address_space(libc::RLIM_INFINITY);
+    let kind = |error: std::io::Error| error.kind();
+
+    if case == "zeros" {
+        leave(LEN);
+        let mut options = MmapOptions::new();
+        // SAFETY: nobody has a slice of the file.
+        let options = unsafe { options.zero_fill_on_fault() };
+        let error = options.map_view(&file, Protection::ReadWrite).unwrap_err();
+        assert_eq!(kind(error), std::io::ErrorKind::OutOfMemory);
+        unlimited();
+        options.map_view(&file, Protection::ReadWrite).unwrap();
+        return;
+    }
+    let mut view = MmapViewSync::open(&file, Protection::ReadWrite).unwrap();
+    let mut lend = || match case.as_str() {
+        // SAFETY: nobody writes the file.
+        "slice" => unsafe { view.with_slice(|bytes| bytes[0]) },
+        // SAFETY: nobody else has the file.
+        _ => unsafe { view.with_slice_mut(|bytes| bytes[0]) },
+    };
+    leave(LEN + page);
+    assert_eq!(kind(lend().unwrap_err()), std::io::ErrorKind::OutOfMemory);
+    // What was reserved before is given back, and there is nothing that stays failed.
+    assert!(mapped() < LEN + LEN / 2);
+    unlimited();
+    assert_eq!(lend().unwrap(), 0);
+}
+
+/// Sets `RLIMIT_AS` of this process.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn limit_address_space(bytes: libc::rlim_t) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills the structure, which lives until after it.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) }, 0);
+    limit.rlim_cur = bytes.min(limit.rlim_max);
+    // SAFETY: the call reads the structure, which lives until after it.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) }, 0);
 }

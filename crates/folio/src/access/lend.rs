@@ -45,7 +45,8 @@ impl View<Shared> {
     /// reached, zeros take its place and `f` goes on; what it answers is dropped for the error. When no closure uses the page
     /// any more it is itself again: lost as long as the file is short, data when it is long again.
     ///
-    /// It costs some tens of nanoseconds; the first call of a mapping reserves as much address space as the mapping has.
+    /// It costs some tens of nanoseconds; the first call of a mapping reserves as much address space as the mapping has, and 4 bytes for each
+    /// of its pages, which take memory where a page is lost.
     ///
     /// # Platform-specific behaviour
     ///
@@ -57,7 +58,7 @@ impl View<Shared> {
     ///
     /// - An error that carries a [`Fault`]: a page of the view was lost while `f` ran (or before it could, if another closure is
     ///   still using that page). Its offset is that of the first byte of the first such page in the view.
-    /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) for the address space or the copy.
+    /// - [`OutOfMemory`](io::ErrorKind::OutOfMemory) for these or for the copy.
     ///
     /// # Panics
     ///
@@ -114,7 +115,7 @@ impl View<Shared> {
     /// # Platform-specific behaviour
     ///
     /// Where [`with_slice`](Self::with_slice) lends a copy, this one does too, and writes all of it back by checked access after
-    /// `f` has returned; not if it panics.
+    /// `f` has returned, the bytes that `f` left alone too; not if it panics.
     ///
     /// # Errors
     ///
@@ -127,7 +128,8 @@ impl View<Shared> {
     ///
     /// # Safety
     ///
-    /// As [`with_slice`](Self::with_slice), and nobody else reads the bytes either while `f` runs.
+    /// As [`with_slice`](Self::with_slice), and nobody else reads the bytes either, both from the call until it returns: a lock that `f`
+    /// itself gives back is too early.
     ///
     /// # Examples
     ///

@@ -20,11 +20,11 @@ const CHUNK: usize = 4096;
 ///
 /// As [`super::read`].
 pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
-    let mut buffer = [0u8; CHUNK];
+    let (mut buffer, mut state) = ([0u8; CHUNK], sys::CopyState::new());
     by_steps(src.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` lie in the mapping (`by_steps` stays below `len`; caller); the buffer is ours.
-        let got = unsafe { sys::checked_read(from, &mut buffer[..want]) }?;
+        let got = unsafe { sys::checked_read(from, &mut buffer[..want], &mut state) }?;
         let to = dst.wrapping_add(done);
         // SAFETY: `got <= want`, so these bytes at `to` are valid for writes (caller); our own buffer does not overlap them.
         unsafe { ptr::copy_nonoverlapping(buffer.as_ptr(), to, got) };
@@ -38,7 +38,7 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 ///
 /// As [`super::write`].
 pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
-    let mut buffer = [0u8; CHUNK];
+    let (mut buffer, mut state) = ([0u8; CHUNK], sys::CopyState::new());
     by_steps(dst.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` are valid for reads (`by_steps` stays below `len`; caller); our own buffer is that
@@ -46,7 +46,7 @@ pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(
         unsafe { ptr::copy_nonoverlapping(from, buffer.as_mut_ptr(), want) };
         let to = dst.wrapping_add(done);
         // SAFETY: `want` bytes at `to` lie in the mapping and no reference to them exists (caller).
-        unsafe { sys::checked_write(to, &buffer[..want]) }
+        unsafe { sys::checked_write(to, &buffer[..want], &mut state) }
     })
 }
 

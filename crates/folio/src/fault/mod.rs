@@ -13,9 +13,9 @@
 //! move a single number in the caller's own code, at an address in the view; everything else goes to the handler that was there before,
 //! with the mask and flags that it asked for.
 //!
-//! *Kernel copies* let the kernel move the bytes, and take no handler but system calls: one for every 4 KiB; where the kernel has no
-//! such call or forbids it, some through a pipe, with two descriptors meanwhile. They are what folio does where it has no routines, and
-//! everywhere in a program that has called [`use_kernel_copies`].
+//! *Kernel copies* let the kernel move the bytes, and take no handler but system calls: one for every 4 KiB or part of it. Where the
+//! kernel has no such call or forbids it, it is two for every 4 KiB, through a pipe, which takes some more and two descriptors as long as
+//! the copy lasts. They are what folio does where it has no routines, and everywhere in a program that has called [`use_kernel_copies`].
 //!
 //! Both give the same answers, but for [the atomic accesses](ATOMIC_WIDTH), which the kernel cannot make.
 //!

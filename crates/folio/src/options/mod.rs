@@ -230,7 +230,7 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// On macOS, iOS and Windows flushing needs the file, so mappings that write to it always keep one. On Windows the locks
+    /// On all systems but Linux and Android flushing needs the file, so mappings that write to it always keep one. On Windows the locks
     /// of `LockFileEx` belong to the open file, as those of `flock` do, and last until the duplicate is closed too.
     ///
     /// So do they where mappings are copies, by `--cfg folio_heap`. On WebAssembly a handle cannot be duplicated: a mapping that keeps a
@@ -327,9 +327,9 @@ impl MmapOptions {
     ///
     /// # Platform-specific behaviour
     ///
-    /// Linux and Android, on x86-64 and aarch64. Elsewhere, and after
-    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), the last call gives
-    /// [`Unsupported`](io::ErrorKind::Unsupported). It installs the [fault handler](crate::fault). For anonymous memory it
+    /// Linux and Android, on x86-64 and aarch64. It takes 4 bytes for each page of the mapping, which are memory where a page is lost; the
+    /// last call gives [`OutOfMemory`](io::ErrorKind::OutOfMemory) if there are none. Elsewhere, and after
+    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), it gives [`Unsupported`](io::ErrorKind::Unsupported). It installs the [fault handler](crate::fault). For anonymous memory it
     /// is ignored.
     ///
     /// # Safety

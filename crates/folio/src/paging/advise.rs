@@ -18,7 +18,6 @@ use std::io;
 /// | `DontDump`, `DoDump` | 3.4 | | yes | DragonFly | |
 /// | `DoFork` | 2.6.16 | | | | |
 /// | `KeepOnFork` | 4.14 | | | | |
-/// | `ZeroWiredPages` | | yes | | | |
 ///
 /// The names are those of `madvise`, whose manual page says more of each. What may lose data has a type of its own:
 /// [`UncheckedAdvice`]. Bringing pages in is [`populate_read`](View::populate_read) and
@@ -64,8 +63,6 @@ pub enum Advice {
     DoFork,
     /// Takes [`UncheckedAdvice::WipeOnFork`] back.
     KeepOnFork,
-    /// Locked pages are filled with zeros if they are still locked when they are unmapped.
-    ZeroWiredPages,
 }
 
 impl Advice {
@@ -99,6 +96,7 @@ impl Advice {
 /// | `WipeOnFork` | 4.14 | | | | |
 /// | `HwPoison` | 2.6.32 | | | | |
 /// | `FreeReusable`, `FreeReuse` | | yes | | | |
+/// | `ZeroWiredPages` | | yes | | | |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UncheckedAdvice {
@@ -119,6 +117,11 @@ pub enum UncheckedAdvice {
     FreeReusable,
     /// Takes `FreeReusable` back, for pages that are to be used again.
     FreeReuse,
+    /// Pages that are still [locked](View::lock) when they are unmapped are filled with zeros then, so that nothing of a secret stays in
+    /// memory. That is done to the page of memory itself: of a mapping of a file it is the file's page, which all other
+    /// mappings, readers and the disk see, on older systems also if the file is mapped and open for reading only. It is for private
+    /// memory of no file.
+    ZeroWiredPages,
 }
 
 impl UncheckedAdvice {
@@ -195,7 +198,9 @@ impl<A: Access> View<A> {
     /// neighbours in its first and last page, and, for [`Remove`](UncheckedAdvice::Remove), of every map of the file, no slice
     /// lives that relies on them staying as they are, and none is made, in a child made by `fork` either, that relies on what was
     /// there before. After [`Free`](UncheckedAdvice::Free) and [`FreeReusable`](UncheckedAdvice::FreeReusable) bytes may change
-    /// at any time until they are written.
+    /// at any time until they are written. After [`ZeroWiredPages`](UncheckedAdvice::ZeroWiredPages) the bytes of a locked page change
+    /// when it is unmapped, which dropping the last view does: if that page is a file's, or is shared with a child made by `fork`, nobody
+    /// relies on it then, in this process or another.
     ///
     /// # Examples
     ///

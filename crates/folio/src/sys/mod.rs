@@ -41,6 +41,7 @@
 //! | [`write_at`], [`set_len`] | for file systems without the call behind [`allocate`] |
 //! | [`proof_of_immutability`] | whether the kernel proves that nobody can change the file |
 //! | [`checked_read`], [`checked_write`] | copies between a mapping and a buffer that answer a short count at a fault; the heap, where there are none, has `copy_out` and `copy_in` |
+//! | [`CopyState`] | what the steps of one copy by these hand on |
 //!
 //! And in a module `paging` (a platform without pages takes `no_paging.rs`):
 //!
@@ -104,7 +105,7 @@ pub(crate) use backend::start_thread;
 
 // The two ways to the bytes of a mapping that others may be using, or lose.
 #[cfg(all(not(folio_heap), any(unix, windows)))]
-pub(crate) use backend::{checked_read, checked_write};
+pub(crate) use backend::{CopyState, checked_read, checked_write};
 #[cfg(all(test, folio_shuttle))]
 pub(crate) use heap::trouble;
 #[cfg(any(folio_heap, not(any(unix, windows))))]

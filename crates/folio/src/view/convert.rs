@@ -213,7 +213,7 @@ impl<A: Access> View<A> {
     /// - [`ResourceBusy`](io::ErrorKind::ResourceBusy) if the pages cannot be written and other views of the mapping live.
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, and what else the system's
     ///   call says (`mprotect`, `VirtualProtect` on Windows).
-    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (Apple's systems, Windows) and the mapping was
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (all but Linux and Android) and the mapping was
     ///   made for reading and keeps none.
     ///
     /// # Safety

@@ -251,7 +251,7 @@ impl View<Shared> {
     /// - [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for writing, for a mapping after
     ///   [`mseal`](View::mseal), and what else the system's call says (`mprotect`, `VirtualProtect` on Windows; see
     ///   [`make_exec`](View::make_exec)).
-    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (Apple's systems, Windows) and a mapping that was
+    /// - [`Unsupported`](io::ErrorKind::Unsupported) where flushing needs a file (all but Linux and Android) and a mapping that was
     ///   made for reading and keeps none is to be written.
     ///
     /// # Examples

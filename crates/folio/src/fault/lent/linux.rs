@@ -8,7 +8,7 @@ use super::sync::AtomicU32;
 use super::{Aside, Extent, Lent};
 use crate::range::round_up;
 use crate::sys;
-use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed};
 use std::io;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -51,7 +51,7 @@ impl System {
             (Some((reservation, reserved)), reservation.as_ptr().wrapping_add(skip))
         };
         let system = System { extent, aside, reservation, places };
-        Ok(Pages::new(system, zeroed_words(len / page_size)))
+        Ok(Pages::new(system, zeroed_words(len / page_size)?))
     }
 
     /// Where a page is.
@@ -250,19 +250,18 @@ unsafe fn mremap(from: *mut u8, old_len: usize, new_len: usize, flags: i32, to: 
     address != -1
 }
 
-/// Words of 0, whose memory is only taken when it is written: a mapping may have very many pages.
-fn zeroed_words(count: usize) -> Box<[AtomicU32]> {
+/// Words of 0, whose memory is only taken when it is written: a mapping may have very many pages, and that there is no room for their words
+/// is no reason to end the process.
+fn zeroed_words(count: usize) -> io::Result<Box<[AtomicU32]>> {
     if count == 0 {
-        return Box::default();
+        return Ok(Box::default());
     }
-    let Ok(layout) = Layout::array::<AtomicU32>(count) else {
-        unreachable!("a mapping has fewer pages than bytes");
-    };
+    let layout = Layout::array::<AtomicU32>(count).map_err(|_| io::ErrorKind::OutOfMemory)?;
     // SAFETY: the layout is not of size 0.
     let words = unsafe { alloc_zeroed(layout) }.cast::<AtomicU32>();
     if words.is_null() {
-        handle_alloc_error(layout);
+        return Err(io::ErrorKind::OutOfMemory.into());
     }
     // SAFETY: allocated above with the layout of such a slice, and zeros are values of its items; nobody else has it.
-    unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(words, count)) }
+    Ok(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(words, count)) })
 }

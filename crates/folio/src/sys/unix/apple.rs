@@ -57,6 +57,8 @@ pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open as long as it is borrowed; the command takes no pointer.
     let full = retry(|| unsafe { libc::fcntl(file.as_raw_fd(), libc::F_FULLFSYNC) });
     match full {
+        // POSIX shared memory, which has no type, is in no file system (xnu, bsd/kern/posix_shm.c).
+        Err(_) if stat_of(file).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == 0) => Ok(()),
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL)) => {
             // SAFETY: as in the call above.
             retry(|| unsafe { libc::fsync(file.as_raw_fd()) })

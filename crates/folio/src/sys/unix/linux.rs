@@ -1,6 +1,6 @@
 //! Linux and Android: calls and rules that only they have.
 
-use super::{FileRef, msync, paging, pipe, retry, stat, stat_of};
+use super::{CopyState, FileRef, msync, paging, pipe, retry, stat, stat_of};
 use crate::sys::{Allocated, MapFlags, Proof, Started, extras, zero_or_errno};
 use std::ffi::{c_int, c_long, c_ulong};
 use std::io;
@@ -307,7 +307,7 @@ static REFUSED: AtomicBool = AtomicBool::new(false);
 /// # Safety
 ///
 /// `buffer.len()` bytes at `from` lie in one mapping that stays mapped for the length of the call.
-pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8], state: &mut CopyState) -> io::Result<usize> {
     if !REFUSED.load(Ordering::Relaxed) {
         // The mapping is the local side, which the kernel reaches as the process itself would, whatever kind of pages
         // it has; the buffer is the remote side.
@@ -325,7 +325,7 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Res
         }
     }
     // SAFETY: the same obligations, passed on.
-    unsafe { pipe::checked_read(from, buffer) }
+    unsafe { pipe::checked_read(from, buffer, state) }
 }
 
 /// Copies into the mapping at `to`, and says how many bytes it could reach.
@@ -334,7 +334,7 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Res
 ///
 /// `buffer.len()` bytes at `to` lie in one mapping that stays mapped for the length of the call, and no reference to
 /// them exists.
-pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8]) -> io::Result<usize> {
+pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8], state: &mut CopyState) -> io::Result<usize> {
     if !REFUSED.load(Ordering::Relaxed) {
         let local = iovec(to, buffer.len());
         let remote = iovec(buffer.as_ptr().cast_mut(), buffer.len());
@@ -350,7 +350,7 @@ pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8]) -> io::Result<usi
         }
     }
     // SAFETY: the same obligations, passed on.
-    unsafe { pipe::checked_write(to, buffer) }
+    unsafe { pipe::checked_write(to, buffer, state) }
 }
 
 /// Whether the kernel reaches the first byte of a buffer as the remote side of a copy. If nothing was copied and it does, the

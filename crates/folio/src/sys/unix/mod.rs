@@ -19,6 +19,7 @@ pub(crate) mod paging;
 mod pipe;
 mod thread;
 
+pub(crate) use pipe::CopyState;
 pub(crate) use thread::start_thread;
 
 use super::{FileId, FileInfo, FileKind, MapFlags, Source, zero_or_errno};

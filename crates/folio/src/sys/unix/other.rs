@@ -7,8 +7,9 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 
-/// `msync(MS_SYNC)` writes and waits by itself (msync(2) of each).
-pub(crate) const KEEPS_FILE: bool = false;
+/// `msync(MS_SYNC)` writes the pages of the range, and what finds them is written by `fsync` alone, which wants the file. PLATFORM.md
+/// has the places.
+pub(crate) const KEEPS_FILE: bool = true;
 
 pub(crate) use pipe::{checked_read, checked_write};
 
@@ -41,9 +42,13 @@ pub(crate) fn extra_map_bits(flags: &MapFlags) -> c_int {
     bits
 }
 
-/// `msync(MS_SYNC)`.
-pub(crate) fn flush(address: NonNull<u8>, len: usize, _file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
-    msync(address, len, libc::MS_SYNC)
+/// `msync(MS_SYNC)` of the pages, then `fsync` of the file.
+pub(crate) fn flush(address: NonNull<u8>, len: usize, file: Option<(FileRef<'_>, u64)>) -> io::Result<()> {
+    msync(address, len, libc::MS_SYNC)?;
+    match file {
+        Some((file, _)) => sync_all(file),
+        None => Ok(()),
+    }
 }
 
 /// `msync(MS_ASYNC)` starts the write and returns (msync(2) of each).
@@ -57,10 +62,47 @@ pub(crate) fn starts_through(_file: FileRef<'_>) -> bool {
     false
 }
 
-/// `fsync`.
+/// `fsync`, and on NetBSD what also has the drive write what it holds.
 pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
+    #[cfg(target_os = "netbsd")]
+    match netbsd::sync_with_drive(file) {
+        // A drive without such a command, or memory.
+        Err(error)
+            if matches!(error.raw_os_error(), Some(libc::ENOTTY | libc::EOPNOTSUPP | libc::ENODEV | libc::EINVAL)) => {}
+        result => return result,
+    }
     // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process.
-    retry(|| unsafe { libc::fsync(file.as_raw_fd()) })
+    match retry(|| unsafe { libc::fsync(file.as_raw_fd()) }) {
+        // Memory with a descriptor, which no disk is behind, is nothing that could be synchronised (fsync(2); FreeBSD,
+        // sys/kern/vfs_syscalls.c, kern_fsync).
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        result => result,
+    }
+}
+
+/// What only NetBSD has, and the crate `libc` does not declare.
+#[cfg(target_os = "netbsd")]
+mod netbsd {
+    use super::{FileRef, retry};
+    use std::ffi::c_int;
+    use std::io;
+    use std::os::fd::AsRawFd;
+
+    /// As in sys/unistd.h: bytes and metadata, and the cache of the drive.
+    const FFILESYNC: c_int = 0x20;
+    const FDISKSYNC: c_int = 0x40;
+
+    unsafe extern "C" {
+        fn fsync_range(fd: c_int, how: c_int, start: libc::off_t, length: libc::off_t) -> c_int;
+    }
+
+    /// `fsync_range` of the whole file with `FDISKSYNC`; `fsync` leaves what the drive holds where it is
+    /// (fsync_range(2)).
+    pub(super) fn sync_with_drive(file: FileRef<'_>) -> io::Result<()> {
+        // SAFETY: the descriptor is open as long as it is borrowed; the call touches no memory of the process. A length of 0
+        // is the whole file.
+        retry(|| unsafe { fsync_range(file.as_raw_fd(), FFILESYNC | FDISKSYNC, 0, 0) })
+    }
 }
 
 /// `posix_fallocate`, which fills holes and lengthens and never shrinks (FreeBSD posix_fallocate(2)).

@@ -4,23 +4,49 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+/// What the steps of one copy hand on: the pipe, once there is one. Between steps it is empty.
+#[derive(Debug)]
+pub(crate) struct CopyState(Option<(OwnedFd, OwnedFd)>);
+
+impl CopyState {
+    pub(crate) const fn new() -> CopyState {
+        CopyState(None)
+    }
+
+    /// Runs a step with the pipe's ends, the one to read from first. It answers how many of `len` bytes went through; if not all did, some
+    /// may be left in the pipe, which is given up then.
+    fn through_pipe(
+        &mut self,
+        len: usize,
+        step: impl FnOnce(&OwnedFd, &OwnedFd) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let (reader, writer) = self.0.take().map_or_else(pipe, Ok)?;
+        let count = step(&reader, &writer)?;
+        if count == len {
+            self.0 = Some((reader, writer));
+        }
+        Ok(count)
+    }
+}
+
 /// Copies out of the mapping at `from`, and says how many bytes it could reach.
 ///
 /// # Safety
 ///
 /// `buffer.len()` bytes at `from` lie in one mapping that stays mapped for the length of the call.
-pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Result<usize> {
-    let (reader, writer) = pipe()?;
-    // SAFETY: the range lies in a mapping (caller); the kernel checks every page of it.
-    let count = reached(retry(|| unsafe { libc::write(writer.as_raw_fd(), from.cast(), buffer.len()) }))?;
-    // What went in comes out: nobody else has this pipe.
-    let mut done = 0;
-    while done < count {
-        let rest = &mut buffer[done..count];
-        // SAFETY: `rest` is ours and this long.
-        done += retry(|| unsafe { libc::read(reader.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) })?;
-    }
-    Ok(count)
+pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8], state: &mut CopyState) -> io::Result<usize> {
+    state.through_pipe(buffer.len(), |reader, writer| {
+        // SAFETY: the range lies in a mapping (caller); the kernel checks every page of it.
+        let count = reached(retry(|| unsafe { libc::write(writer.as_raw_fd(), from.cast(), buffer.len()) }))?;
+        // What went in comes out: nobody else has this pipe.
+        let mut done = 0;
+        while done < count {
+            let rest = &mut buffer[done..count];
+            // SAFETY: `rest` is ours and this long.
+            done += retry(|| unsafe { libc::read(reader.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) })?;
+        }
+        Ok(count)
+    })
 }
 
 /// Copies into the mapping at `to`, and says how many bytes it could reach.
@@ -29,13 +55,14 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Res
 ///
 /// `buffer.len()` bytes at `to` lie in one mapping that stays mapped for the length of the call, and no reference to
 /// them exists.
-pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8]) -> io::Result<usize> {
-    let (reader, writer) = pipe()?;
-    let writer_fd = writer.as_raw_fd();
-    // SAFETY: the buffer is valid for reads of its length.
-    let filled = retry(|| unsafe { libc::write(writer_fd, buffer.as_ptr().cast(), buffer.len()) })?;
-    // SAFETY: the range lies in a mapping and nobody has a reference to it (caller); the kernel checks every page of it.
-    reached(retry(|| unsafe { libc::read(reader.as_raw_fd(), to.cast(), filled) }))
+pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8], state: &mut CopyState) -> io::Result<usize> {
+    state.through_pipe(buffer.len(), |reader, writer| {
+        let writer_fd = writer.as_raw_fd();
+        // SAFETY: the buffer is valid for reads of its length.
+        let filled = retry(|| unsafe { libc::write(writer_fd, buffer.as_ptr().cast(), buffer.len()) })?;
+        // SAFETY: the range lies in a mapping and nobody has a reference to it (caller); the kernel checks every page of it.
+        reached(retry(|| unsafe { libc::read(reader.as_raw_fd(), to.cast(), filled) }))
+    })
 }
 
 /// `EFAULT` means that not even the first byte could be reached.
@@ -80,4 +107,79 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
         crate::sys::zero_or_errno(unsafe { libc::fcntl(end.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) })?;
     }
     Ok((reader, writer))
+}
+
+#[cfg(all(test, not(folio_heap)))]
+mod tests {
+    use super::*;
+    use crate::Protection;
+    use crate::sys::{MapFlags, Source, forbid, map_anonymous, page_size, unmap};
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::ptr::NonNull;
+
+    /// Two pages of which the second cannot be reached.
+    fn half_lost(test: impl FnOnce(NonNull<u8>, usize)) {
+        let page = page_size();
+        let flags = MapFlags {
+            protection: Protection::ReadWrite,
+            private: true,
+            populate: false,
+            no_reserve: false,
+            stack: false,
+            huge: None,
+        };
+        let address = map_anonymous(2 * page, &flags).unwrap();
+        // SAFETY: the mapping was made above with two pages, of which this is the second.
+        let second = unsafe { address.add(page) };
+        // SAFETY: the page was mapped above, and nobody else has its address.
+        unsafe { forbid(second, page) }.unwrap();
+        test(address, page);
+        // SAFETY: the mapping was made above, and the test is over.
+        unsafe { unmap(address, 2 * page, Source::Memory) }.unwrap();
+    }
+
+    /// A pipe for every step was five system calls for each 4 KiB.
+    #[test]
+    fn the_steps_of_a_copy_use_one_pipe() {
+        half_lost(|address, _| {
+            let mut state = CopyState::new();
+            let mut first = None;
+            for value in 1..100 {
+                // SAFETY: the range lies in the mapping, to which there are no references.
+                assert_eq!(unsafe { checked_write(address.as_ptr(), &[value; 100], &mut state) }.unwrap(), 100);
+                let mut copy = [0; 100];
+                // SAFETY: as in the call above.
+                assert_eq!(unsafe { checked_read(address.as_ptr(), &mut copy, &mut state) }.unwrap(), 100);
+                assert_eq!(copy, [value; 100]);
+                // Descriptors are used again, and so are the system's numbers of pipes, unless the first is kept.
+                let pipe = fs::File::from(state.0.as_ref().unwrap().0.try_clone().unwrap());
+                let number = pipe.metadata().unwrap().ino();
+                assert_eq!(first.get_or_insert((number, pipe)).0, number);
+            }
+        });
+    }
+
+    /// Bytes that a step could not bring to a lost page must not be taken for those of the next.
+    #[test]
+    fn what_a_step_leaves_in_the_pipe_is_in_no_later_step() {
+        half_lost(|address, page| {
+            let mut state = CopyState::new();
+            let edge = address.as_ptr().wrapping_add(page - 10);
+            for value in 1..10 {
+                // SAFETY: the range lies in the mapping, to which there are no references.
+                let written = unsafe { checked_write(edge, &[100 + value; 100], &mut state) }.unwrap();
+                assert!(written <= 10);
+                // SAFETY: as in the call above.
+                let read = unsafe { checked_read(edge, &mut [0; 100], &mut state) }.unwrap();
+                assert!(read <= 10);
+                // SAFETY: as in the call above.
+                assert_eq!(unsafe { checked_write(address.as_ptr(), &[value; 50], &mut state) }.unwrap(), 50);
+                let mut copy = [0; 50];
+                // SAFETY: as in the call above.
+                assert_eq!(unsafe { checked_read(address.as_ptr(), &mut copy, &mut state) }.unwrap(), 50);
+                assert_eq!(copy, [value; 50]);
+            }
+        });
+    }
 }

@@ -10,12 +10,22 @@ use windows_sys::Win32::Foundation::{ERROR_NOACCESS, ERROR_PARTIAL_COPY, ERROR_S
 use windows_sys::Win32::System::Diagnostics::Debug::ReadProcessMemory;
 use windows_sys::Win32::System::Threading::GetCurrentProcess;
 
+/// What the steps of one copy hand on: nothing.
+#[derive(Debug)]
+pub(crate) struct CopyState;
+
+impl CopyState {
+    pub(crate) const fn new() -> CopyState {
+        CopyState
+    }
+}
+
 /// Copies out of the mapping at `from`, and says how many bytes it could reach.
 ///
 /// # Safety
 ///
 /// `buffer.len()` bytes at `from` lie in one mapping that stays mapped for the length of the call.
-pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8], _: &mut CopyState) -> io::Result<usize> {
     reached(from.addr(), buffer.len(), |at, len| {
         let to = buffer.as_mut_ptr().wrapping_add(at);
         // SAFETY: the source lies in a mapping (caller); `at + len` is not above the length of the buffer, which is ours.
@@ -29,7 +39,7 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8]) -> io::Res
 ///
 /// `buffer.len()` bytes at `to` lie in one mapping that stays mapped for the length of the call, and no reference to
 /// them exists.
-pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8]) -> io::Result<usize> {
+pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8], _: &mut CopyState) -> io::Result<usize> {
     reached(to.addr(), buffer.len(), |at, len| {
         let from = buffer.as_ptr().wrapping_add(at);
         // SAFETY: `at + len` is not above the length of the buffer; the destination lies in a mapping, and nobody has a
@@ -124,11 +134,11 @@ mod tests {
             for (before, len) in edges() {
                 let place = address.as_ptr().wrapping_add(page - before);
                 // SAFETY: the range lies in the mapping, to which there are no references.
-                let written = unsafe { checked_write(place, &vec![7; len]) }.unwrap();
+                let written = unsafe { checked_write(place, &vec![7; len], &mut CopyState::new()) }.unwrap();
                 assert_eq!(written, before, "{len} bytes, {before} before the page");
                 let mut copy = vec![0; before];
                 // SAFETY: as in the call above.
-                assert_eq!(unsafe { checked_read(place, &mut copy) }.unwrap(), before);
+                assert_eq!(unsafe { checked_read(place, &mut copy, &mut CopyState::new()) }.unwrap(), before);
                 assert_eq!(copy, vec![7; before]);
             }
         });
@@ -140,7 +150,7 @@ mod tests {
             for (before, len) in edges() {
                 let place = address.as_ptr().wrapping_add(page - before);
                 // SAFETY: the range lies in the mapping, to which there are no references.
-                let read = unsafe { checked_read(place, &mut vec![0; len]) }.unwrap();
+                let read = unsafe { checked_read(place, &mut vec![0; len], &mut CopyState::new()) }.unwrap();
                 assert_eq!(read, before, "{len} bytes, {before} before the page");
             }
         });
@@ -167,10 +177,10 @@ mod tests {
             // SAFETY: the page is ours, and nobody else has its address.
             unsafe { protect(address, page, Protection::Read) }.unwrap();
             // SAFETY: the range lies in the mapping, to which there are no references.
-            assert_eq!(unsafe { checked_write(address.as_ptr(), &[1]) }.unwrap(), 0);
+            assert_eq!(unsafe { checked_write(address.as_ptr(), &[1], &mut CopyState::new()) }.unwrap(), 0);
             let mut byte = [9];
             // SAFETY: as in the call above.
-            assert_eq!(unsafe { checked_read(address.as_ptr(), &mut byte) }.unwrap(), 1);
+            assert_eq!(unsafe { checked_read(address.as_ptr(), &mut byte, &mut CopyState::new()) }.unwrap(), 1);
             assert_eq!(byte, [0]);
         });
     }

@@ -3,7 +3,7 @@
 use super::map::Section;
 use super::{AsFile, File, FileRef, is, page_size, true_or_last_error};
 use crate::Protection;
-use crate::sys::{Allocated, FileInfo, FileKind, Proof};
+use crate::sys::{Allocated, FileId, FileInfo, FileKind, Proof};
 use std::fs;
 use std::io::{self, Seek, SeekFrom};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
@@ -53,7 +53,7 @@ pub(crate) fn open(path: &Path, protection: Protection) -> io::Result<fs::File> 
     })
 }
 
-/// What the handle is of, by `GetFileType` and `FileStandardInfo`.
+/// What the handle is of, by `GetFileType` and `FileStandardInfo`, and which file, by [`identity`].
 pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
     let other = FileInfo { len: 0, allocated: 0, kind: FileKind::Other, page_size: page_size(), id: None };
     match file_type(file) {
@@ -75,8 +75,7 @@ pub(crate) fn inspect(file: FileRef<'_>) -> io::Result<FileInfo> {
         allocated: unsigned(info.AllocationSize),
         kind: if info.Directory { FileKind::Directory } else { FileKind::Regular },
         page_size: page_size(),
-        // It would take a further call.
-        id: None,
+        id: identity(file),
     })
 }
 
@@ -180,13 +179,16 @@ pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
     identity(file).is_some_and(|open| identity(named.as_handle()) == Some(open))
 }
 
-/// The numbers by which the system knows a file while it is open.
-fn identity(file: FileRef<'_>) -> Option<(u32, u32, u32)> {
+/// The numbers by which the system knows a file while it is open, whatever handle it is open by: those of the volume and of the file in it
+/// (`BY_HANDLE_FILE_INFORMATION`). A file system of user space or of a network may have no number for files, and says 0. Those of ReFS
+/// are longer, and two of its files may have the same here.
+fn identity(file: FileRef<'_>) -> Option<FileId> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open as long as it is borrowed; the structure is the one that the call fills.
     let result = unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut info) };
     true_or_last_error(result).ok()?;
-    Some((info.dwVolumeSerialNumber, info.nFileIndexHigh, info.nFileIndexLow))
+    let index = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
+    (index != 0).then_some(FileId(u64::from(info.dwVolumeSerialNumber), index))
 }
 
 /// The system has no such limit for a process.
@@ -202,7 +204,10 @@ pub(crate) fn file_too_long() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MmapViewSync;
+    use crate::flushes::Flushes;
     use std::io::Read;
+    use windows_sys::Win32::Foundation::ERROR_WRITE_FAULT;
 
     /// The position of an open file is its user's, who may be in the middle of reading.
     #[test]
@@ -223,5 +228,35 @@ mod tests {
         assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
         assert_eq!(allocate(file_ref(&file), 0, 50).unwrap(), Allocated::Done);
         assert_eq!(len_of(file_ref(&file)).unwrap(), 100);
+    }
+
+    /// The failure of a flush is told once, so it has to be known to all mappings of the file, by whichever handle they were made;
+    /// and another file's flushes know nothing of it.
+    #[test]
+    fn mappings_of_one_file_share_the_failure_of_a_flush() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            let file =
+                fs::File::options().read(true).write(true).create(true).truncate(false).open(dir.path().join(name));
+            let file = file.unwrap();
+            file.set_len(4096).unwrap();
+            file
+        };
+        let map = |file: &fs::File| MmapViewSync::open(file, Protection::ReadWrite).unwrap();
+        let (file, again, other) = (open("one"), open("one"), open("two"));
+        let id = |file: &fs::File| inspect(file_ref(file)).unwrap().id.unwrap();
+        assert_eq!(id(&file), id(&again));
+        assert_ne!(id(&file), id(&other));
+
+        let (view, second, apart) = (map(&file), map(&again), map(&other));
+        let failed = io::Error::from_raw_os_error(ERROR_WRITE_FAULT.cast_signed());
+        Flushes::of_file(id(&file)).unwrap().remember::<()>(Err(failed)).unwrap_err();
+        for view in [&view, &second] {
+            assert!(is(&view.flush().unwrap_err(), ERROR_WRITE_FAULT));
+        }
+        apart.flush().unwrap();
+        // A mapping that is made afterwards starts anew.
+        map(&again).flush().unwrap();
+        assert!(is(&view.flush().unwrap_err(), ERROR_WRITE_FAULT));
     }
 }

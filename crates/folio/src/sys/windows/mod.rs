@@ -15,7 +15,7 @@ mod flush;
 mod map;
 pub(crate) mod paging;
 
-pub(crate) use copy::{checked_read, checked_write};
+pub(crate) use copy::{CopyState, checked_read, checked_write};
 pub(crate) use file::{
     allocate, duplicate, file_len_limit, file_of, file_ref, file_too_long, inspect, is_at, open, proof_of_immutability,
     set_len, write_at,

@@ -52,7 +52,6 @@ pub(super) fn number(advice: Advice) -> Option<c_int> {
         Advice::DoDump => libc::MADV_DODUMP,
         Advice::DoFork => libc::MADV_DOFORK,
         Advice::KeepOnFork => libc::MADV_KEEPONFORK,
-        Advice::ZeroWiredPages => return None,
     })
 }
 
@@ -65,7 +64,7 @@ pub(super) fn unchecked_number(advice: UncheckedAdvice) -> Option<c_int> {
         UncheckedAdvice::DontFork => libc::MADV_DONTFORK,
         UncheckedAdvice::WipeOnFork => libc::MADV_WIPEONFORK,
         UncheckedAdvice::HwPoison => libc::MADV_HWPOISON,
-        UncheckedAdvice::FreeReusable | UncheckedAdvice::FreeReuse => return None,
+        UncheckedAdvice::FreeReusable | UncheckedAdvice::FreeReuse | UncheckedAdvice::ZeroWiredPages => return None,
     })
 }
 

@@ -28,8 +28,6 @@ pub(super) fn number(advice: Advice) -> Option<c_int> {
         Advice::DontDump => Some(libc::MADV_NOCORE),
         #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
         Advice::DoDump => Some(libc::MADV_CORE),
-        #[cfg(target_vendor = "apple")]
-        Advice::ZeroWiredPages => Some(libc::MADV_ZERO_WIRED_PAGES),
         _ => None,
     }
 }
@@ -52,6 +50,8 @@ pub(super) fn unchecked_number(advice: UncheckedAdvice) -> Option<c_int> {
         UncheckedAdvice::FreeReusable => Some(libc::MADV_FREE_REUSABLE),
         #[cfg(target_vendor = "apple")]
         UncheckedAdvice::FreeReuse => Some(libc::MADV_FREE_REUSE),
+        #[cfg(target_vendor = "apple")]
+        UncheckedAdvice::ZeroWiredPages => Some(libc::MADV_ZERO_WIRED_PAGES),
         _ => None,
     }
 }
