@@ -169,10 +169,11 @@ fn a_file_longer_than_isize_max_is_an_error() {
             continue;
         }
         let Some(file) = sparse_file(too_long) else {
-            skip::skip(
-                &format!("a_file_longer_than_isize_max_is_an_error ({too_long} bytes)"),
-                "no file is so long here",
-            );
+            // What no `off_t` holds is missing nowhere.
+            if i64::try_from(too_long).is_ok() {
+                let name = format!("a_file_longer_than_isize_max_is_an_error ({too_long} bytes)");
+                skip::skip(&name, "no file is so long here");
+            }
             continue;
         };
         for (kind, outcome) in kinds::outcomes(&MmapOptions::new(), &file) {
