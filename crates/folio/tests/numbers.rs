@@ -76,7 +76,8 @@ fn a_release_carries_what_came_before() {
     const NUMBERS: usize = 1024;
     const BYTES: usize = 2048;
     let view = MmapViewSync::anonymous(4096).unwrap();
-    let rounds = rounds() as u64 / 4;
+    // Each is a turn of two threads, which a busy machine takes its time for.
+    let rounds = (rounds() as u64 / 20).max(200);
     let mut early = None;
     let wait_for = |at: usize, round: u64| {
         while view.load_acquire::<u64>(at).unwrap() != round {
