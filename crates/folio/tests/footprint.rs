@@ -233,12 +233,18 @@ mod linux {
     /// A failing map left a descriptor or a mapping behind, and a server that retried ran out of them.
     #[test]
     fn ten_thousand_failing_maps_leave_nothing_behind() {
-        maps::in_child("linux::ten_thousand_failing_maps_leave_nothing_behind", || {
+        let test = "linux::ten_thousand_failing_maps_leave_nothing_behind";
+        let longer_pages = machine::page_size() < page_size();
+        if longer_pages {
+            let reason = "an emulator of longer pages than the machine's refuses every empty file in the same way";
+            skip(&format!("{test} (what is no ordinary file)"), reason);
+        }
+        maps::in_child(test, || {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("data"), [7; 100]).unwrap();
             let (mut files, sealed) = (odd_files(dir.path()), sealed());
-            if machine::page_size() < page_size() {
-                // An emulator of such pages refuses every empty file in the same way, so these are taken for some.
+            if longer_pages {
+                // They are taken for empty files.
                 files.clear();
             }
             let round = || {

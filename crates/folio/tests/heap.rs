@@ -192,6 +192,7 @@ fn what_takes_a_system_is_unsupported() {
     assert_eq!(zero_fill.map_view(&file, Protection::Read).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(fault::install().unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(!fault::is_installed());
+    assert_eq!(fault::ATOMIC_WIDTH, 8);
     fault::prepare_thread().unwrap();
     fault::use_kernel_copies().unwrap();
 }
@@ -275,53 +276,6 @@ mod threads {
         let sum = 3 * ROUNDS;
         assert_eq!((view.load::<u32>(0).unwrap(), view.load::<u32>(4).unwrap()), (sum, sum));
         assert_eq!((view.load::<u64>(8).unwrap(), view.load::<u64>(16).unwrap()), (sum.into(), sum.into()));
-    }
-
-    /// `ATOMIC_WIDTH` says so: half of one number and half of another are never seen.
-    #[test]
-    fn aligned_numbers_are_never_torn() {
-        assert_eq!(fault::ATOMIC_WIDTH, 8);
-        let view = MmapViewSync::anonymous(64).unwrap();
-        thread::scope(|scope| {
-            let view = &view;
-            for byte in [0x00_u8, 0x55, 0xff] {
-                scope.spawn(move || {
-                    for _ in 0..ROUNDS {
-                        view.store(8, u64::from_ne_bytes([byte; 8])).unwrap();
-                        view.store(18, u16::from_ne_bytes([byte; 2])).unwrap();
-                        view.store_release(20, u32::from_ne_bytes([byte; 4])).unwrap();
-                    }
-                });
-            }
-            for _ in 0..ROUNDS {
-                let wide = view.load::<u64>(8).unwrap().to_ne_bytes();
-                assert_eq!(wide, [wide[0]; 8]);
-                let narrow = view.load::<u16>(18).unwrap().to_ne_bytes();
-                assert_eq!(narrow, [narrow[0]; 2]);
-                let acquired = view.load_acquire::<u32>(20).unwrap().to_ne_bytes();
-                assert_eq!(acquired, [acquired[0]; 4]);
-            }
-        });
-    }
-
-    /// What was written before a release is there after the acquire that sees it.
-    #[test]
-    fn a_release_carries_what_came_before() {
-        for _ in 0..ROUNDS / 10 {
-            let view = MmapViewSync::anonymous(64).unwrap();
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    view.write_all_at(&[1; 40], 8).unwrap();
-                    view.store_release(0, 1_u32).unwrap();
-                });
-                while view.load_acquire::<u32>(0).unwrap() == 0 {
-                    thread::yield_now();
-                }
-                let mut bytes = [0; 40];
-                view.read_exact_at(&mut bytes, 8).unwrap();
-                assert_eq!(bytes, [1; 40]);
-            });
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 //! folio as a shared library of Rust.
 //!
 //! They are built from the sources of this package, with the versions of its lock file, and without a network.
+//!
+//! With `FOLIO_TEST_EVERY_LTO` set, by every kind of optimization at link time, which takes a minute more of the processor.
 
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))] // these are programs with a handler, which the heap has not
 
@@ -15,8 +17,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const FOLIO: &str = env!("CARGO_MANIFEST_DIR");
-/// What cargo builds with which options.
+/// What cargo builds with which options: `release` optimizes over the parts of each crate at link time, `whole` over all crates at once.
 const PROFILES: [&str; 3] = ["dev", "release", "whole"];
+/// Those that are less often in use, built where somebody asks for it: no optimization at link time, and that over summaries.
+const RARE_PROFILES: [&str; 2] = ["without", "thin"];
+
+/// `usual`, and what is built on request.
+fn profiles(usual: &[&'static str]) -> Vec<&'static str> {
+    let rare: &[&str] = if env::var_os("FOLIO_TEST_EVERY_LTO").is_some() { &RARE_PROFILES } else { &[] };
+    [usual, rare].concat()
+}
+
 /// The program with two versions in it.
 const TWICE: &str = "[[bin]]\nname = 'twice'\npath = 'PROGRAMS/twice.rs'\n\
     [dependencies]\nlibc = '0.2'\nfolio_first = { package = 'folio', path = '../first' }\n\
@@ -29,7 +40,7 @@ fn two_versions_in_one_program_get_along() {
         builder.library(version);
     }
     builder.program(TWICE);
-    for profile in PROFILES {
+    for profile in profiles(&PROFILES) {
         let program = builder.build(profile, &[]).join("twice");
         let run =
             |scenario: &str| Ended::of(Command::new(&program).arg(scenario), &format!("twice {scenario}, {profile}"));
@@ -57,7 +68,7 @@ fn a_library_that_is_unloaded_after_its_first_access_stays() {
     let mut compile = Command::new(compiler);
     compile.arg("-Wall").arg("-o").arg(&host).arg(programs().join("host.c")).args(["-ldl", "-pthread"]);
     Ended::of(&mut compile, "the C compiler").well();
-    for profile in ["dev", "whole"] {
+    for profile in profiles(&["dev", "whole"]) {
         let library = builder.build(profile, &[]).join("libplugin.so");
         let run = |scenario: &str| {
             Ended::of(Command::new(&host).arg(&library).arg(scenario), &format!("host {scenario}, {profile}"))
@@ -161,6 +172,8 @@ impl Builder {
         let rest = rest.replace("PROGRAMS", programs().to_str().expect("a path in UTF-8"));
         let manifest = format!(
             "[package]\nname = 'program'\nversion = '0.0.0'\nedition = '2024'\n{rest}[workspace]\n\
+             [profile.without]\ninherits = 'release'\nlto = 'off'\n\
+             [profile.thin]\ninherits = 'release'\nlto = 'thin'\n\
              [profile.whole]\ninherits = 'release'\nlto = 'fat'\ncodegen-units = 1\npanic = 'abort'\n"
         );
         write(&place.join("Cargo.toml"), &manifest);

@@ -131,6 +131,19 @@ fn bytes_behind_the_end_of_a_sealed_file_are_not_proved() {
     assert_eq!(map[..], [0; 100]);
 }
 
+/// Zeros in the place of a lost page are bytes that change, which is what the proof excludes; nor can a page of it be lost.
+#[test]
+fn zeros_for_lost_pages_are_refused_for_what_is_proved() {
+    let mut file = memory(libc::MFD_ALLOW_SEALING).unwrap();
+    file.write_all(b"sealed bytes").unwrap();
+    seal(&file, libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK);
+    let mut options = MmapOptions::new();
+    assert_eq!(&options.map_if_safe(&file).unwrap()[..], b"sealed bytes");
+    // SAFETY: nothing is mapped with it.
+    unsafe { options.zero_fill_on_fault() };
+    assert_eq!(options.map_if_safe(&file).unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
 /// A sender that hands over a sparse file would have the receiver die of a hole when memory is short, much later.
 #[test]
 fn every_page_of_a_sparse_sealed_file_is_there_before_the_map_is() {

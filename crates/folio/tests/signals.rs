@@ -3,11 +3,18 @@
 // The heap has no handler.
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"), not(folio_heap)))]
 
+#[path = "support/filler.rs"]
+mod filler;
+#[path = "support/skip.rs"]
+mod skip;
 mod support;
 #[path = "support/tries.rs"]
 mod tries;
 
-use folio::{MmapViewSync, fault};
+use filler::Filler;
+use folio::{Fault, MmapOptions, MmapViewSync, Protection, fault};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{hint, io, panic, ptr, thread};
 use support::{action, child, lost};
@@ -119,6 +126,94 @@ fn a_thread_that_blocks_signals_later_and_does_not_prepare_dies() {
         lost::assert_recovers(&view);
         action::block_all();
         lost::assert_recovers(&view);
+    })
+    .by_signal(libc::SIGBUS);
+}
+
+/// A private copy of a file of two pages, which has been cut short to one, and the file. Emulators exchange pages of these alone.
+fn cut_copy() -> (MmapViewSync, File) {
+    let page = folio::page_size();
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(2 * page as u64).unwrap();
+    let view = MmapViewSync::open(&file, Protection::ReadCopy).unwrap();
+    file.set_len(page as u64).unwrap();
+    (view, file)
+}
+
+/// Reads the lost page in a thread that is started inside a closure and blocks all signals. Answers whether that is an error.
+fn is_lost_to_a_blocked_thread(prepare: impl Fn() + Sync) -> bool {
+    let (view, _file) = cut_copy();
+    let page = folio::page_size();
+    let read = |bytes: &[u8]| {
+        thread::scope(|scope| {
+            let read = || {
+                action::block_all();
+                prepare();
+                action::touch(&raw const bytes[page + 5])
+            };
+            scope.spawn(read).join().unwrap()
+        })
+    };
+    // SAFETY: nobody writes the file.
+    let result = unsafe { view.with_slice(read) };
+    let error = result.unwrap_err();
+    assert!(fault::is_installed(), "the slice was the view's memory");
+    Fault::of(&error).is_some_and(|fault| fault.offset == page)
+}
+
+/// `with_slice` prepares the thread that calls it, and none that is started inside.
+#[test]
+fn a_thread_of_a_closure_that_blocks_signals_prepares_itself() {
+    in_child!(a_thread_of_a_closure_that_blocks_signals_prepares_itself, || {
+        assert!(is_lost_to_a_blocked_thread(|| fault::prepare_thread().unwrap()));
+    })
+    .well();
+}
+
+/// So that the test above is known to test something.
+#[test]
+fn a_thread_of_a_closure_that_blocks_signals_and_does_not_prepare_dies() {
+    in_child!(a_thread_of_a_closure_that_blocks_signals_and_does_not_prepare_dies, || {
+        is_lost_to_a_blocked_thread(|| {});
+    })
+    .by_signal(libc::SIGBUS);
+}
+
+/// Reads the lost page of a map that stands in zeros then, in a thread that blocks all signals.
+fn zeros_of_a_blocked_thread(prepare: impl Fn() + Sync) {
+    let page = folio::page_size();
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(&vec![7; 2 * page], 0).unwrap();
+    let mut options = MmapOptions::new();
+    // SAFETY: the test reads bytes one by one and relies on nothing about them.
+    unsafe { options.zero_fill_on_fault() };
+    // SAFETY: nobody writes the file; it is cut short.
+    let map = unsafe { options.map(&file) }.unwrap();
+    file.set_len(page as u64).unwrap();
+    let read = || {
+        action::block_all();
+        prepare();
+        assert_eq!(action::touch(&raw const map[page - 1]), 7);
+        action::touch(&raw const map[page])
+    };
+    assert_eq!(thread::scope(|scope| scope.spawn(read).join().unwrap()), 0);
+    assert_eq!(map.fault(), Some(Fault::of(&map.load::<u8>(page).unwrap_err()).unwrap()));
+}
+
+/// A plain slice prepares no thread.
+#[test]
+fn a_thread_that_blocks_signals_prepares_itself_for_zeros() {
+    in_child!(a_thread_that_blocks_signals_prepares_itself_for_zeros, || {
+        zeros_of_a_blocked_thread(|| fault::prepare_thread().unwrap());
+    })
+    .well();
+}
+
+/// So that the test above is known to test something.
+#[test]
+fn a_thread_that_blocks_signals_and_does_not_prepare_dies_before_it_sees_zeros() {
+    in_child!(a_thread_that_blocks_signals_and_does_not_prepare_dies_before_it_sees_zeros, || {
+        zeros_of_a_blocked_thread(|| {});
     })
     .by_signal(libc::SIGBUS);
 }
@@ -318,6 +413,75 @@ fn signals_sent_while_copies_run_reach_the_program() {
         assert_eq!(action::CODE.load(SeqCst), action::SI_QUEUE);
         assert_eq!(action::ADDRESS.load(SeqCst), view.as_ptr().addr() + 64);
         assert_eq!(fault::count(), 0);
+    })
+    .well();
+}
+
+// Pages that cannot be exchanged.
+
+/// Reads a lost page in a closure when the process may have no more mappings, of which the exchange of a page takes some. Answers
+/// what it reads if that does not end the process, and what the closure comes to.
+fn read_without_room_for_mappings(protection: Protection) -> (u8, io::Result<()>) {
+    let page = folio::page_size();
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(4 * page as u64).unwrap();
+    let view = MmapViewSync::open(&file, protection).unwrap();
+    // What is made once is made before.
+    // SAFETY: nobody writes the file.
+    unsafe { view.with_slice(|bytes| assert_eq!(bytes[0], 0)) }.unwrap();
+    file.set_len(page as u64).unwrap();
+    action::repair_with(&file);
+    let mut seen = 1;
+    let read = |bytes: &[u8]| {
+        let filler = Filler::new(filler::limit());
+        eprintln!("there is no room");
+        seen = action::touch(&raw const bytes[page + 5]);
+        drop(filler);
+    };
+    // SAFETY: nobody writes the file; it is made longer.
+    let result = unsafe { view.with_slice(read) };
+    (seen, result)
+}
+
+/// How many mappings a process may have where so many are made.
+const MANY: usize = 2_000_000;
+
+/// A handler that took the fault for its own, although it could not put zeros there, would meet it again for ever.
+#[test]
+fn a_page_that_cannot_be_exchanged_ends_the_process_as_any_lost_page() {
+    if filler::limit() > MANY {
+        return skip::skip(
+            "a_page_that_cannot_be_exchanged_ends_the_process_as_any_lost_page",
+            "this system allows too many mappings to try",
+        );
+    }
+    in_child!(a_page_that_cannot_be_exchanged_ends_the_process_as_any_lost_page, || {
+        action::install(libc::SIGBUS, libc::SIG_DFL, 0, &[]);
+        let _ = read_without_room_for_mappings(Protection::ReadWrite);
+    })
+    .by_signal(libc::SIGBUS)
+    .saying("there is no room");
+}
+
+/// The program's own handler is asked, and what it mends the closure goes on with.
+#[test]
+fn an_earlier_handler_gets_the_fault_of_a_page_that_cannot_be_exchanged() {
+    if filler::limit() > MANY {
+        return skip::skip(
+            "an_earlier_handler_gets_the_fault_of_a_page_that_cannot_be_exchanged",
+            "this system allows too many mappings to try",
+        );
+    }
+    in_child!(an_earlier_handler_gets_the_fault_of_a_page_that_cannot_be_exchanged, || {
+        action::install_three(libc::SIGBUS, 0, &[]);
+        for (protection, calls) in [(Protection::ReadWrite, 1), (Protection::ReadCopy, 2)] {
+            let (seen, result) = read_without_room_for_mappings(protection);
+            assert_eq!((seen, action::CALLS.load(SeqCst)), (0, calls), "{protection:?}");
+            result.unwrap_or_else(|error| panic!("no page stands in zeros, but {error}, {protection:?}"));
+        }
+        let (view, _file) = lost::view();
+        lost::assert_recovers(&view);
+        assert_eq!(action::CALLS.load(SeqCst), 2);
     })
     .well();
 }

@@ -6,6 +6,8 @@
 
 #![cfg(all(unix, not(folio_heap)))] // no page of the heap is lost
 
+#[path = "support/say.rs"]
+mod say;
 mod support;
 #[path = "support/tries.rs"]
 mod tries;
@@ -55,7 +57,7 @@ fn run(test: &str, seconds: u64) {
         torture(Duration::from_secs(seconds), test.contains("kernel"));
     });
     ended.well();
-    eprint!("{}", ended.said());
+    say::say(ended.said().trim_end());
 }
 
 /// What the byte at `at` of the file is; never 0.

@@ -1,7 +1,11 @@
 //! Copies and words against a byte-wise model, with a lost page at every place that matters.
 
 use super::{AtomicWord, Stop, Tried, Word, atomic, kernel};
+use std::fs::File;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::FromRawFd;
 use std::{io, ptr, slice};
 
 /// Numbers that are the same in every run.
@@ -30,6 +34,9 @@ impl Dice {
 pub(super) enum Loss {
     /// The file ends before it: SIGBUS.
     PastEnd,
+    /// The file ends inside a page. What the machine has of that page is there, which is less than all of it where an emulator gives the
+    /// program longer pages.
+    MidPage,
     /// It may not be touched: SIGSEGV.
     Forbidden,
 }
@@ -42,24 +49,47 @@ pub(super) struct Arena {
     pub(super) lost: (usize, usize),
 }
 
+/// Every way to lose a page.
+const LOSSES: [Loss; 3] = [Loss::PastEnd, Loss::MidPage, Loss::Forbidden];
+
+/// How long the pages of the machine are: shorter than the program's under some emulators.
+fn machine_page() -> usize {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        let text = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("KernelPageSize:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    crate::page_size()
+}
+
+/// A file for a loss. What stands behind its end in its last page is to stay, but a file system makes zeros of that whenever it
+/// writes the page to its disk; memory is never written to one.
+fn file(loss: Loss) -> File {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Loss::MidPage = loss {
+        // SAFETY: the name is a C string.
+        let fd = unsafe { libc::memfd_create(c"folio-test".as_ptr(), libc::MFD_CLOEXEC) };
+        assert!(fd >= 0, "{}", io::Error::last_os_error());
+        // SAFETY: the descriptor is new, and nobody else's.
+        return unsafe { File::from_raw_fd(fd) };
+    }
+    let _ = loss;
+    tempfile::tempfile().unwrap()
+}
+
 impl Arena {
     const PAGES: usize = 7;
 
     pub(super) fn new(loss: Loss) -> Arena {
         let page = crate::page_size();
         let len = Arena::PAGES * page;
-        let file = tempfile::tempfile().unwrap();
+        let file = file(loss);
         file.set_len(len as u64).unwrap();
         // SAFETY: a mapping of its own, at an address of the kernel's choice.
         let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                std::os::fd::AsRawFd::as_raw_fd(&file),
-                0,
-            )
+            libc::mmap(ptr::null_mut(), len, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
         };
         assert_ne!(base, libc::MAP_FAILED);
         let mut arena = Arena { base: base.cast(), len, lost: (len, len) };
@@ -69,6 +99,14 @@ impl Arena {
             Loss::PastEnd => {
                 file.set_len(first as u64).unwrap();
                 (first, len)
+            }
+            Loss::MidPage => {
+                let end = first + machine_page() / 2;
+                file.set_len(end as u64).unwrap();
+                arena.lost = (end.next_multiple_of(machine_page()), len);
+                // The kernel has cleared what lies behind the end.
+                arena.fill(end..len);
+                arena.lost
             }
             Loss::Forbidden => {
                 // SAFETY: pages of our own mapping, to which no reference exists.
@@ -167,11 +205,11 @@ pub(super) fn tries(all: usize) -> usize {
 /// Reads and writes at random, and compares every byte that has a defined value.
 pub(super) fn copies_match_the_model(name: &str, cases: usize, read: Copier, write: Copier) {
     const GUARD: usize = 64;
-    for loss in [Loss::PastEnd, Loss::Forbidden] {
+    for loss in LOSSES {
         let mut dice = Dice::new(0x5eed);
         let arena = Arena::new(loss);
         let mut buffer = vec![0; arena.len() + 3 * GUARD];
-        for case in 0..tries(cases) / 2 {
+        for case in 0..tries(cases) / LOSSES.len() {
             let (start, len) = any_range(&mut dice, &arena);
             let skew = GUARD + dice.below(GUARD);
             let expected = first_lost(&arena, start, len);
@@ -280,7 +318,7 @@ fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast(), W::WIDTH) };
         value
     };
-    for loss in [Loss::PastEnd, Loss::Forbidden] {
+    for loss in LOSSES {
         let mut arena = Arena::new(loss);
         for start in arena.lost.0 - 70..arena.lost.0 + 10 {
             let lost = first_lost(&arena, start, W::WIDTH);

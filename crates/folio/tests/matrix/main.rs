@@ -13,6 +13,8 @@ mod process;
 #[path = "../support/runner.rs"]
 #[allow(dead_code, reason = "not every test uses all of it")]
 mod runner;
+#[path = "../support/say.rs"]
+mod say;
 #[path = "../support/skip.rs"]
 mod skip;
 mod stage;
@@ -68,10 +70,11 @@ fn every_lost_page_is_an_error_in_every_cell() {
         }
     }
     let took = start.elapsed();
-    eprintln!("matrix: {} cells in {took:.1?}: {} survived, listed are", tally.cells(), tally.survived);
+    let mut report = format!("matrix: {} cells in {took:.1?}: {} survived, listed are", tally.cells(), tally.survived);
     for (reason, count) in &tally.listed {
-        eprintln!("matrix: {count:5} because {reason}");
+        report += &format!("\nmatrix: {count:5} because {reason}");
     }
+    say::say(report);
     let product: usize = Cause::ALL.iter().map(|&cause| Cell::of(cause).count()).sum();
     assert_eq!(tally.cells(), product, "a cell is absent");
     assert!(tally.failed.is_empty(), "{} cells failed:\n{}", tally.failed.len(), tally.failed.join("\n"));
@@ -105,7 +108,7 @@ fn a_plain_slice_dies_of_each_cause() {
             }
         }
     }
-    eprintln!("matrix: {died} plain slices died by SIGBUS");
+    say::say(format!("matrix: {died} plain slices died by SIGBUS"));
     assert!(died > 0);
 }
 

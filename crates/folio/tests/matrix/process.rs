@@ -58,10 +58,11 @@ pub(crate) fn child() {
         for cells in processes(cause) {
             match cells[..] {
                 [cell] => report(&cell.to_string(), in_fork(|| run_cell(&cell, &directory))),
-                // Each reports itself. Those that the process does not come to are missed.
+                // Each reports itself. Those that the process does not come to are missed; how it ends is the end of the last, which
+                // this says after the cell itself.
                 _ => match in_fork(|| cells.iter().try_for_each(|cell| run_and_report(cell, &directory))) {
                     Ok(status) if status.success() => {}
-                    end => eprintln!("matrix: the process of {} cells ended: {end:?}", cells.len()),
+                    end => report(&cells[cells.len() - 1].to_string(), end),
                 },
             }
         }

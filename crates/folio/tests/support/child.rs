@@ -5,7 +5,8 @@
 mod runner;
 
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, io::Read, process, thread};
 
@@ -27,6 +28,11 @@ impl Ended {
     #[track_caller]
     pub(crate) fn well(&self) {
         assert!(self.status.success(), "{self:?}");
+    }
+
+    /// Whether the child has left a core dump.
+    pub(crate) fn has_dumped(&self) -> bool {
+        self.status.core_dumped()
     }
 
     /// What the child has written to its standard error.
@@ -60,18 +66,42 @@ pub(crate) fn run(test: &str, scenario: impl FnOnce()) -> Ended {
 /// [`run`] with another limit.
 #[track_caller]
 pub(crate) fn run_for(limit: Duration, test: &str, scenario: impl FnOnce()) -> Ended {
-    if env::var(VARIABLE).is_ok_and(|name| name == test) {
-        without_core_file();
+    if is_child(test) {
+        set_core_limit(|limit| limit.rlim_max = 0);
         scenario();
         process::exit(0);
     }
-    let mut child = runner::this_program()
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
-        .env(VARIABLE, test)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    wait(limit, test, &mut command(test))
+}
+
+/// [`run`], with a variable, in a folder for the core dump, if the system makes one of a process that ends by a signal.
+#[track_caller]
+pub(crate) fn run_dumping(folder: &Path, variable: (&str, &str), test: &str, scenario: impl FnOnce()) -> Ended {
+    if is_child(test) {
+        set_core_limit(|_| {});
+        scenario();
+        process::exit(0);
+    }
+    wait(LIMIT, test, command(test).current_dir(folder).env(variable.0, variable.1))
+}
+
+/// Whether this process was started for the scenario of this test.
+fn is_child(test: &str) -> bool {
+    env::var(VARIABLE).is_ok_and(|name| name == test)
+}
+
+/// What starts the child.
+fn command(test: &str) -> Command {
+    let mut command = runner::this_program();
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command.env(VARIABLE, test).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a child to its end.
+#[track_caller]
+fn wait(limit: Duration, test: &str, command: &mut Command) -> Ended {
+    let mut child = command.spawn().unwrap();
     let mut pipe = child.stderr.take().unwrap();
     let reader = thread::spawn(move || {
         let mut text = String::new();
@@ -93,9 +123,13 @@ pub(crate) fn run_for(limit: Duration, test: &str, scenario: impl FnOnce()) -> E
     Ended { status, stderr: reader.join().unwrap() }
 }
 
-/// Children that end by a signal leave no file behind.
-fn without_core_file() {
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+/// Has children that end by a signal leave as long a file behind as they may: none, if `change` makes that 0.
+fn set_core_limit(change: impl FnOnce(&mut libc::rlimit)) {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: only fills the structure.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) }, 0);
+    change(&mut limit);
+    limit.rlim_cur = limit.rlim_max;
     // SAFETY: only reads the structure.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) }, 0);
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const limit) }, 0);
 }

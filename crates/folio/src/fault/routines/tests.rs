@@ -4,6 +4,10 @@ use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_t
 use super::super::{Short, Stop, Tried, prepare_thread};
 use super::table::Routines;
 use super::{machine, prepare, regions};
+#[cfg(target_os = "linux")]
+use std::ffi::c_void;
+#[cfg(target_os = "linux")]
+use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -129,4 +133,43 @@ fn only_instructions_of_copies_have_an_exit() {
     assert!(regions::exit_of(only_instructions_of_copies_have_an_exit as *const () as usize).is_none());
     let exits = (0..8192).filter_map(|at| regions::exit_of(machine::base() + at)).count();
     assert!(exits > 200, "{exits} guarded bytes");
+}
+
+/// A processor that checks the targets of indirect calls ends a program that calls a routine without a landing pad; debuggers and
+/// profilers lose the way in one without unwind information.
+#[cfg(target_os = "linux")]
+#[test]
+fn routines_have_landing_pads_and_unwind_information() {
+    /// `endbr64` or `bti c`, as they stand in memory.
+    const LANDING_PAD: [u8; 4] =
+        if cfg!(target_arch = "x86_64") { [0xf3, 0x0f, 0x1e, 0xfa] } else { 0xd503_245f_u32.to_le_bytes() };
+
+    // SAFETY: what unwinds this program has the function (libgcc, LLVM's libunwind); it takes any address.
+    unsafe extern "C" {
+        /// Where the function begins whose unwind information covers the byte before an address; null if there is none.
+        safe fn _Unwind_FindEnclosingFunction(behind: *mut c_void) -> *mut c_void;
+    }
+    let function_of = |at: usize| _Unwind_FindEnclosingFunction(ptr::without_provenance_mut(at + 1)).addr();
+
+    let mut starts: Vec<usize> =
+        machine::all().map(|(_, routines)| routines).chain([&machine::UNTRIED]).map(|it| it.copy as usize).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() >= 2 && starts[0] == machine::base(), "{starts:x?}");
+    for &start in &starts {
+        let code: *const [u8; 4] = ptr::with_exposed_provenance(start);
+        // SAFETY: a routine is longer than its landing pad, and nobody ever writes it.
+        assert_eq!(unsafe { *code }, LANDING_PAD, "{start:#x}");
+        assert_eq!(function_of(start), start);
+    }
+    let guarded = (machine::base()..machine::base() + 8192).filter(|&at| regions::exit_of(at).is_some());
+    for at in guarded {
+        let start = function_of(at);
+        assert!((machine::base()..=at).contains(&start), "nothing unwinds {at:#x}, {start:#x}");
+        // What this processor cannot run is there all the same.
+        let code: *const [u8; 4] = ptr::with_exposed_provenance(start);
+        // SAFETY: a function begins here that holds a guarded instruction (checked above), and so more than four bytes of code,
+        // which nobody writes.
+        assert_eq!(unsafe { *code }, LANDING_PAD, "{start:#x}");
+    }
 }
