@@ -217,8 +217,8 @@ mod in_steps {
         writes(8, || view.store_release(8, 0x5555_5555_5555_5555_u64).unwrap());
         writes(4, || assert_eq!(view.fetch_add(8, 0x5555_5555_u32).unwrap(), 0));
         writes(8, || assert_eq!(view.fetch_add(8, 0x5555_5555_5555_5555_u64).unwrap(), 0));
-        writes(4, || assert_eq!(view.compare_exchange(8, 0, 0x5555_5555_u32).unwrap(), 0));
-        writes(8, || assert_eq!(view.compare_exchange(8, 0, 0x5555_5555_5555_5555_u64).unwrap(), 0));
+        writes(4, || assert_eq!(view.compare_exchange(8, 0, 0x5555_5555_u32).unwrap(), Ok(0)));
+        writes(8, || assert_eq!(view.compare_exchange(8, 0, 0x5555_5555_5555_5555_u64).unwrap(), Ok(0)));
         reads(|| view.load(8).map(u16::to_ne_bytes).unwrap());
         reads(|| view.load(8).map(u32::to_ne_bytes).unwrap());
         reads(|| view.load(8).map(u64::to_ne_bytes).unwrap());

@@ -104,6 +104,7 @@ const ABOUT_PAGES: &[&str] = &[
     "--test=matrix",
     "--test=memory_options",
     "--test=model",
+    "--test=numbers",
     "--test=once",
     "--test=paging",
     "--test=populate",
