@@ -290,8 +290,8 @@ fn locks_do_not_count_and_are_taken_along() {
         let map = map.make_read_only().unwrap();
         let mut map = MmapRaw::from(map.make_mut().unwrap());
         assert_eq!(locked(), 2 * page);
-        // What it grows by is locked as well, what it loses is not.
-        for pages in [3, 1] {
+        // What it loses is not locked, what it grows by is.
+        for pages in [1, 3] {
             // SAFETY: the file is long enough, and nobody uses an address.
             unsafe { map.remap(pages * page - 5, memmap2::RemapOptions::new().may_move(true)) }.unwrap();
             assert_eq!(locked(), pages * page);
@@ -578,7 +578,16 @@ fn a_flush_that_runs_is_waited_for() {
 /// A child has the thread's share of the map, and no thread that would give it back.
 #[test]
 fn a_child_cannot_convert_what_its_parent_was_flushing() {
-    let output = in_child("a_child_cannot_convert_what_its_parent_was_flushing", || {
+    const TEST: &str = "a_child_cannot_convert_what_its_parent_was_flushing";
+    let mut about = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    let folder = std::ffi::CString::new(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // SAFETY: the name ends with a zero, and the call fills the structure.
+    assert_eq!(unsafe { libc::statfs(folder.as_ptr(), about.as_mut_ptr()) }, 0);
+    // SAFETY: the call has filled it.
+    if unsafe { about.assume_init() }.f_type == libc::TMPFS_MAGIC {
+        return skip(TEST, "flushes of files in memory end at once");
+    }
+    let output = in_child(TEST, || {
         let busy = |error: std::io::Error| error.kind() == ErrorKind::ResourceBusy;
         let seen = (0..100).any(|_| {
             // The thread has something else to do first.
