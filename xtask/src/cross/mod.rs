@@ -10,7 +10,7 @@ mod table;
 use crate::skips::{self, Known};
 use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
-use crate::{foreign, lints, packages, wasi};
+use crate::{compat, foreign, lints, packages, wasi};
 use anyhow::{Context, Result, ensure};
 use rows::{Row, Tests};
 use std::collections::BTreeSet;
@@ -122,6 +122,7 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
     choose(&suite, &how.ways[0]);
     let start = Instant::now();
     let built = suite.build(few.unwrap_or_default()).and_then(|()| how.prepare.before_tests(&shell));
+    let built = built.and_then(|()| if short { Ok(()) } else { compat::run_elsewhere(&suite) });
     let everything = match built.and_then(|()| suite.list()) {
         Ok(names) => names,
         Err(error) => return vec![Row::untested(triple, Err(error))],
