@@ -9,7 +9,7 @@ use std::fs;
 const PAGE: &str = "compat/DIFFERENCES.md";
 
 /// Where no test of the crates here is run, and what a row says of a difference that is there alone.
-const ELSEWHERE: [&str; 3] = ["Apple", "Windows", "WebAssembly"];
+const ELSEWHERE: [&str; 4] = ["Apple", "BSD", "Windows", "WebAssembly"];
 
 /// Compares the page with the tests.
 ///
