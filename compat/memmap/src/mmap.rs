@@ -41,8 +41,8 @@ pub struct Mmap {
     view: folio::MmapViewSync,
     /// The protection under which the bytes can be written; it says where changes go, which is decided for good.
     writable: folio::Protection,
-    /// Whether changes stay in this map.
-    private: bool,
+    /// Whether changes go to a file.
+    writes_file: bool,
 }
 
 impl Mmap {
@@ -93,7 +93,7 @@ impl Mmap {
         }
         let private = prot == Protection::ReadCopy;
         let writable = if private { folio::Protection::ReadCopy } else { folio::Protection::ReadWrite };
-        Ok(Mmap { view, writable, private })
+        Ok(Mmap { view, writable, writes_file: !private })
     }
 
     /// Maps `len` bytes of zeros that belong to no file. Children made by `fork` share them, unless they are
@@ -126,7 +126,7 @@ impl Mmap {
         if !prot.write() {
             view.set_protection(prot.folio())?;
         }
-        Ok(Mmap { view, writable: folio::Protection::ReadWrite, private })
+        Ok(Mmap { view, writable: folio::Protection::ReadWrite, writes_file: false })
     }
 
     /// Writes the map to stable storage, and returns when it is there; see [`flush`](folio::View::flush) of folio for the calls and
@@ -176,11 +176,20 @@ impl Mmap {
     ///
     /// # Errors
     ///
-    /// The map is unchanged. [`InvalidInput`](io::ErrorKind::InvalidInput) as described above;
-    /// [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for it, and what else the system's call says.
+    /// The map is unchanged. [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for it, and what else the
+    /// system's call says; then [`InvalidInput`](io::ErrorKind::InvalidInput) as described above.
     pub fn set_protection(&mut self, prot: Protection) -> io::Result<()> {
-        let writable = prot.write() && (self.private || prot == Protection::ReadWrite);
-        self.view.set_protection(if writable { self.writable } else { prot.folio() })
+        if prot == Protection::ReadCopy && self.writes_file {
+            // A file that was not open for writing is said first, as the system says it.
+            let before = self.view.protection();
+            self.view.set_protection(self.writable)?;
+            self.view.set_protection(before)?;
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "where changes go is decided when a file is mapped, and those of this map go to the file",
+            ));
+        }
+        self.view.set_protection(if prot.write() { self.writable } else { prot.folio() })
     }
 
     /// Length in bytes, never 0.

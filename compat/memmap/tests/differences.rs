@@ -5,6 +5,12 @@ use memmap::{Mmap, Protection};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::panic::UnwindSafe;
+
+#[path = "../../../crates/folio/tests/support/seccomp.rs"]
+mod seccomp;
+#[path = "../../../crates/folio/tests/support/skip.rs"]
+mod skip;
 
 /// In release builds memmap answers `Ok`, with a pointer before the map or a length of nearly `usize::MAX`.
 #[test]
@@ -94,4 +100,56 @@ fn parts_are_written_at_the_same_time() {
     });
     assert_eq!((first[49], second[0]), (1, 2));
     assert_eq!(first.as_ptr().wrapping_add(50), second.as_ptr());
+}
+
+/// The system reports a failure once, and memmap hands on what the system says: the next flush is fine.
+#[test]
+fn a_flush_that_fails_is_reported_by_every_later_one() {
+    if !seccomp::is_there() {
+        return skip::skip("a_flush_that_fails_is_reported_by_every_later_one", "no filters of system calls");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let paths = ["ours", "theirs"].map(|name| dir.path().join(name));
+    paths.iter().for_each(|path| fs::write(path, b"abc").unwrap());
+    let ours = Mmap::open_path(&paths[0], Protection::ReadWrite).unwrap();
+    let theirs = published::Mmap::open_path(&paths[1], published::Protection::ReadWrite).unwrap();
+    // One thread whose calls fail, as if the disk did: that of the filter.
+    let failed = std::thread::scope(|threads| {
+        let flush = || {
+            seccomp::fail(&[libc::SYS_msync], libc::EIO);
+            [ours.flush(), theirs.flush()].map(|result| result.unwrap_err().raw_os_error())
+        };
+        threads.spawn(flush).join().unwrap()
+    });
+    assert_eq!(failed, [Some(libc::EIO); 2]);
+    theirs.flush().unwrap();
+    assert_eq!(ours.flush().unwrap_err().raw_os_error(), Some(libc::EIO));
+    let (head, tail) = ours.into_view_sync().split_at(1).unwrap();
+    assert_eq!(head.flush().unwrap_err().raw_os_error(), Some(libc::EIO));
+    assert_eq!(tail.flush().unwrap_err().raw_os_error(), Some(libc::EIO));
+}
+
+/// What cannot be mapped is said in words; memmap gives the number of an error without a kind.
+#[test]
+fn what_cannot_be_mapped_has_an_error_with_a_kind() {
+    for (path, kind) in [
+        ("/proc/self", ErrorKind::IsADirectory),
+        ("/proc/cpuinfo", ErrorKind::InvalidInput),
+        ("/dev/null", ErrorKind::InvalidInput),
+    ] {
+        let file = File::open(path).unwrap();
+        let ours = Mmap::open_with_offset(&file, Protection::Read, 0, 10).unwrap_err();
+        assert_eq!((ours.kind(), ours.raw_os_error()), (kind, None), "{path}");
+        let theirs = published::Mmap::open_with_offset(&file, published::Protection::Read, 0, 10).unwrap_err();
+        assert!(matches!(theirs.raw_os_error(), Some(libc::ENODEV | libc::EIO)), "{path}: {theirs}");
+    }
+}
+
+/// memmap has cells in its views, which hide that nothing in them can be left half done.
+#[test]
+fn views_may_be_seen_after_a_panic() {
+    fn unwind_safe<T: UnwindSafe>(_: &T) {}
+    let views = || Mmap::anonymous(10, Protection::ReadWrite).unwrap();
+    unwind_safe(&views().into_view());
+    unwind_safe(&views().into_view_sync());
 }

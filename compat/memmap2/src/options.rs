@@ -188,8 +188,8 @@ impl MmapOptions {
     /// Maps a file that the system proves to be unchangeable, without `unsafe`: memory that is sealed against writing and
     /// shrinking, or a file under fs-verity. See [`folio::MmapOptions::map_if_safe`], for what is believed and why.
     ///
-    /// Linux and Android. (memmap2 takes the word of any file system about fs-verity, that of a server in user space too; does
-    /// not look whether a hole of sealed memory can be filled; and reads seals on FreeBSD.)
+    /// Linux, Android, and seals on FreeBSD. (memmap2 takes the word of any file system about fs-verity, that of a server in user
+    /// space too, and does not look whether a hole of sealed memory can be filled.)
     ///
     /// # Errors
     ///

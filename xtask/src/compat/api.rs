@@ -5,8 +5,9 @@
 //! caller (names of parameters, documentation), and what depends on how a name was imported (the front of paths).
 
 use super::{StandIn, published};
+use crate::foreign::{self, CHECK_STD};
 use crate::workspace::{cargo, execute, root, shell, target_dir};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,21 +20,27 @@ const ADDITIONS: &str = "compat/additions.txt";
 /// Traits between the compiler and its library, which no program can name, and which these crates' types need not agree on.
 const INTERNAL: [&str; 3] = ["StructuralPartialEq", "Freeze", "UnsafeUnpin"];
 
-/// Compares the API of ours with the published one.
+/// The systems where something else is public than on this machine. Each has a step that checks it, and a standard library from that.
+const ELSEWHERE: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
+
+/// Compares the API of ours with the published one, for every system.
 ///
 /// # Errors
 ///
 /// If something is missing, or added without being listed, or listed and not there.
 pub(super) fn compare(crate_: StandIn) -> Result<()> {
-    let published = lines(&description(crate_, false)?)?;
-    let ours = lines(&description(crate_, true)?)?;
     let listed = fs::read_to_string(root().join(ADDITIONS)).context(ADDITIONS)?;
-    let complaints = complaints(&published, &ours, &additions(&listed, crate_.name));
-    println!("{} {}: {} public lines, {} in ours", crate_.name, crate_.published, published.len(), ours.len());
-    if complaints.is_empty() {
-        return Ok(());
+    let listed = additions(&listed, crate_.name);
+    for target in [None].into_iter().chain(ELSEWHERE.map(Some)) {
+        let published = lines(&description(crate_, false, target)?)?;
+        let ours = lines(&description(crate_, true, target)?)?;
+        let complaints = complaints(&published, &ours, &listed);
+        let system = target.unwrap_or("here");
+        let (published, ours) = (published.len(), ours.len());
+        println!("{} {}, {system}: {published} public lines, {ours} in ours", crate_.name, crate_.published);
+        ensure!(complaints.is_empty(), "{system}:\n{}", complaints.join("\n"));
     }
-    bail!("{}", complaints.join("\n"))
+    Ok(())
 }
 
 fn additions(listed: &str, name: &str) -> BTreeSet<String> {
@@ -51,24 +58,36 @@ fn complaints(published: &BTreeSet<Line>, ours: &BTreeSet<Line>, listed: &BTreeS
     missing.chain(surprise).chain(idle).collect()
 }
 
-/// rustdoc's description of a crate.
-fn description(crate_: StandIn, ours: bool) -> Result<Value> {
-    let shell = shell()?;
-    let cargo = cargo();
+/// rustdoc's description of a crate, on this machine or for another system.
+fn description(crate_: StandIn, ours: bool, target: Option<&str>) -> Result<Value> {
     // Both have the same name, and so would their descriptions.
-    let target = target_dir().join("compat").join(if ours { "ours" } else { "published" });
-    shell.set_var("CARGO_TARGET_DIR", &target);
-    // The format is not stable, which does not matter here: see above.
-    shell.set_var("RUSTC_BOOTSTRAP", "1");
+    let own = target_dir().join("compat").join(if ours { "ours" } else { "published" });
     let manifest = if ours {
         root().join("compat").join(crate_.name).join("Cargo.toml")
     } else {
-        published::copy(crate_, &target)?.join("Cargo.toml")
+        published::copy(crate_, &own)?.join("Cargo.toml")
     };
+    let (shell, folder, arguments) = match target {
+        None => {
+            let shell = shell()?;
+            shell.set_var("CARGO_TARGET_DIR", &own);
+            // The format is not stable, which does not matter here: see above.
+            shell.set_var("RUSTC_BOOTSTRAP", "1");
+            (shell, own, vec![])
+        }
+        // One folder for both, or the standard library would be checked twice.
+        Some(target) => {
+            let arguments = CHECK_STD.into_iter().chain(["--target", target]).collect();
+            (foreign::checker(target)?, foreign::build_dir().join(target).join(target), arguments)
+        }
+    };
+    let file = folder.join("doc").join(format!("{}.json", crate_.name));
+    // What another run has left could be the other's.
+    shell.remove_path(&file)?;
+    let cargo = cargo();
     let options = ["-Zunstable-options", "--output-format=json", "--cap-lints=allow"];
-    let command = cmd!(shell, "{cargo} rustdoc --quiet --manifest-path {manifest} --lib --all-features");
+    let command = cmd!(shell, "{cargo} rustdoc --quiet --manifest-path {manifest} --lib --all-features {arguments...}");
     execute(command.arg("--").args(options))?;
-    let file = target.join("doc").join(format!("{}.json", crate_.name));
     serde_json::from_str(&fs::read_to_string(&file)?).with_context(|| file.display().to_string())
 }
 

@@ -5,23 +5,58 @@
 //! there, and an example that says `memmap2::Mmap` too.
 
 use super::StandIn;
-use crate::suite::Counts;
+use crate::suite::{Counts, Suite};
 use crate::workspace::{cargo, root, shell, target_dir, tee};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
-use xshell::cmd;
+use xshell::{Shell, cmd};
 
-/// Runs the published tests and examples of one crate against ours, and counts.
+/// Runs the published tests and the examples of one crate against ours, and counts both.
 ///
 /// # Errors
 ///
 /// If they cannot be had, built or run; failed tests are in the counts.
-pub(super) fn run_tests(crate_: StandIn) -> Result<Counts> {
+pub(super) fn run_tests(crate_: StandIn) -> Result<[Counts; 2]> {
+    let shell = shell()?;
+    shell.change_dir(package(crate_, &shell)?);
+    shell.set_var("CARGO_TARGET_DIR", target_dir().join("compat/build"));
+    // What old code is warned of is not ours to mend.
+    shell.set_var("RUSTFLAGS", "--cap-lints=allow");
+    shell.set_var("RUSTDOCFLAGS", "--cap-lints=allow");
+    let cargo = cargo();
+    let run = |part: &str| -> Result<Counts> {
+        let outcome = tee(cmd!(shell, "{cargo} test --no-fail-fast {part}"))?;
+        let counts = Counts::of(&outcome.stdout);
+        ensure!(outcome.success || counts.failed > 0, "the tests of {} did not come to their end", crate_.name);
+        Ok(counts)
+    };
+    Ok([run("--lib")?, run("--doc")?])
+}
+
+/// Runs the published tests of one crate, but those in `left_out`, as programs for another platform, and counts.
+///
+/// # Errors
+///
+/// As [`run_tests`].
+pub(super) fn run_tests_elsewhere(crate_: StandIn, suite: &Suite<'_>, left_out: &[&str]) -> Result<Counts> {
+    let Suite { shell, target, std, .. } = *suite;
+    let _folder = shell.push_dir(package(crate_, shell)?);
+    let cargo = cargo();
+    let left_out = left_out.iter().flat_map(|name| ["--skip", name]);
+    let command = cmd!(shell, "{cargo} test --no-fail-fast --lib {std...} --target {target} -- --exact {left_out...}");
+    // What lints our code while it is compiled has nothing to say of theirs.
+    let outcome = tee(command.env("RUSTC_WORKSPACE_WRAPPER", ""))?;
+    let counts = Counts::of(&outcome.stdout);
+    ensure!(outcome.success || counts.failed > 0, "the tests of {} did not come to their end", crate_.name);
+    Ok(counts)
+}
+
+/// Makes a package of the published tests, and answers its folder.
+fn package(crate_: StandIn, shell: &Shell) -> Result<PathBuf> {
     let source = source(crate_)?;
     let folder = target_dir().join("compat").join(format!("{}-tests", crate_.name));
-    let shell = shell()?;
     shell.remove_path(&folder)?;
     let text = |file: &str| fs::read_to_string(source.join(file)).with_context(|| format!("{file} of {}", crate_.name));
     let library = text("src/lib.rs")?;
@@ -30,7 +65,11 @@ pub(super) fn run_tests(crate_: StandIn) -> Result<Counts> {
             let advice = text("src/advice.rs")?;
             shell.write_file(folder.join("src/advice.rs"), in_module("Advice, UncheckedAdvice", &advice)?)?;
             shell.write_file(folder.join("src/map.rs"), text("test/map.rs")?)?;
-            (MEMMAP2, "pub use ours::*;\npub mod advice;\n#[cfg(test)]\nmod map;\n".to_owned(), vec![library, advice])
+            (
+                MEMMAP2,
+                "pub use ours::*;\n#[cfg(unix)]\npub mod advice;\n#[cfg(test)]\nmod map;\n".to_owned(),
+                vec![library, advice],
+            )
         }
         _ => {
             let tests = format!("extern crate ours;\npub use ours::*;\n{}", unit_tests(&library)?);
@@ -48,16 +87,7 @@ pub(super) fn run_tests(crate_: StandIn) -> Result<Counts> {
     for file in ["README.md", "LICENSE-APACHE", "LICENSE-MIT"] {
         shell.copy_file(source.join(file), folder.join(file))?;
     }
-    shell.change_dir(&folder);
-    shell.set_var("CARGO_TARGET_DIR", target_dir().join("compat/build"));
-    // What old code is warned of is not ours to mend.
-    shell.set_var("RUSTFLAGS", "--cap-lints=allow");
-    shell.set_var("RUSTDOCFLAGS", "--cap-lints=allow");
-    let cargo = cargo();
-    let outcome = tee(cmd!(shell, "{cargo} test --no-fail-fast"))?;
-    let counts = Counts::of(&outcome.stdout);
-    ensure!(outcome.success || counts.failed > 0, "the tests of {} did not come to their end", crate_.name);
-    Ok(counts)
+    Ok(folder)
 }
 
 /// A copy of the published crate in `folder`, as a package that belongs to no workspace.

@@ -10,7 +10,7 @@ mod table;
 use crate::skips::{self, Known};
 use crate::suite::Suite;
 use crate::workspace::{execute, target_dir};
-use crate::{foreign, lints, packages, wasi};
+use crate::{compat, foreign, lints, packages, wasi};
 use anyhow::{Context, Result, ensure};
 use rows::{Row, Tests};
 use std::collections::BTreeSet;
@@ -127,6 +127,11 @@ fn run_tests(triple: &str, how: &Run, short: bool, folder: &Path) -> Vec<Row> {
         Err(error) => return vec![Row::untested(triple, Err(error))],
     };
     println!("=== {triple} was built in {:.0} seconds", start.elapsed().as_secs_f64());
+    if !short {
+        if let Err(error) = compat::run_elsewhere(&suite) {
+            return vec![Row::untested(triple, Err(error))];
+        }
+    }
     let row = |way: &Way| {
         let start = Instant::now();
         let page = way.tags.iter().find_map(|tag| tag.strip_prefix("pages-"));
