@@ -17,6 +17,9 @@ use windows_sys::Win32::System::Memory::{
     MEM_FREE, MEMORY_BASIC_INFORMATION, PAGE_NOACCESS, VirtualProtect, VirtualQuery,
 };
 
+#[path = "support/wine.rs"]
+mod wine;
+
 /// What offsets of the system's own views are multiples of.
 const GRANULARITY: usize = 64 * 1024;
 
@@ -441,21 +444,8 @@ fn large_pages_are_had_or_refused() {
 /// mapped file without asking (Wine's own copies between processes go past protections); on Windows, which loses pages
 /// only with the medium, by taking the right to touch it.
 fn lose(view: &MmapViewSync, path: &Path, page: usize) {
-    let truncate = Path::new(r"Z:\usr\bin\truncate");
-    if truncate.exists() {
-        let path = path.to_str().unwrap().replace('\\', "/");
-        let (_drive, path) = path.split_once(':').unwrap();
-        // The program is not one of Wine's, which starts it and says that it cannot wait for it.
-        let _ = Command::new(truncate).arg("-s").arg((page * page_size()).to_string()).arg(path).status();
-        let cut =
-            || fs::metadata(Path::new("Z:").join(path)).is_ok_and(|file| file.len() == (page * page_size()) as u64);
-        for _ in 0..1000 {
-            if cut() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        panic!("the file was not cut");
+    if wine::is_below() {
+        return wine::cut(&[path], page * page_size());
     }
     let mut before = 0;
     let address = view.as_ptr().wrapping_add(page * page_size());
