@@ -103,14 +103,14 @@ pub(super) unsafe fn protect(page: *mut u8, len: usize, touchable: bool) {
     #[cfg(unix)]
     {
         let protection = if touchable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
-        // SAFETY: passed on.
+        // SAFETY: the pages are ours, and nobody has a reference to them (caller).
         assert_eq!(unsafe { libc::mprotect(page.cast(), len, protection) }, 0);
     }
     #[cfg(windows)]
     {
         let mut before = 0;
         let protection = if touchable { PAGE_READWRITE } else { PAGE_NOACCESS };
-        // SAFETY: passed on.
+        // SAFETY: the pages are ours, and nobody has a reference to them (caller).
         assert_ne!(unsafe { VirtualProtect(page.cast(), len, protection, &raw mut before) }, 0);
     }
 }

@@ -217,12 +217,10 @@ pub(crate) fn lose(views: &[(&Scene, &MmapViewSync)]) {
         wine::cut(&paths, len);
     }
     for (scene, view) in views.iter().filter(|(scene, _)| scene.cause == Cause::Forbidden) {
-        let (address, mut before) = (view.as_ptr().wrapping_add(scene.lost), 0);
+        let (address, len) = (view.as_ptr().wrapping_add(scene.lost), view.len() - scene.lost);
+        let mut before = 0;
         // SAFETY: these pages are the view's, and to those that may not be touched there are no references.
-        assert_ne!(
-            unsafe { VirtualProtect(address.cast(), view.len() - scene.lost, PAGE_NOACCESS, &raw mut before) },
-            0
-        );
+        assert_ne!(unsafe { VirtualProtect(address.cast(), len, PAGE_NOACCESS, &raw mut before) }, 0);
     }
 }
 
