@@ -207,6 +207,29 @@ fn slices_are_lent_and_a_lost_page_is_an_error() {
     assert!(view.fault().is_none());
 }
 
+/// On this system nothing else chose that way: where a page can be reached and where not, it answered nobody.
+#[test]
+fn kernel_copies_are_exact_and_take_no_handler() {
+    let end = end_of("kernel_copies_are_exact_and_take_no_handler", || {
+        fault::use_kernel_copies().unwrap();
+        let (view, lost) = (half_lost(), page_size());
+        view.write_all_at(b"by the kernel", lost - 40).unwrap();
+        let mut bytes = [0; 13];
+        view.read_exact_at(&mut bytes, lost - 40).unwrap();
+        assert_eq!(&bytes, b"by the kernel");
+        assert_eq!(offset_of(view.write_all_at(&[9; 24], lost - 16)), lost);
+        assert_eq!(view.load::<u64>(lost - 16).unwrap(), u64::from_ne_bytes([9; 8]));
+        assert_eq!(offset_of(view.store(lost - 3, u64::MAX)), lost);
+        assert_eq!(view.load::<u32>(lost - 4).unwrap(), u32::from_ne_bytes([9, 255, 255, 255]));
+        assert_eq!(offset_of(view.store(lost + 8, 1u8)), lost + 8);
+        // Reading of such a page Wine does not refuse: see the matrix for one that a file has lost.
+        assert_eq!(view.load_acquire::<u64>(lost - 8).unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert_eq!(fault::install().unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert!(!fault::is_installed());
+    });
+    assert_eq!(end, 0);
+}
+
 /// The handler knows nothing of views that are gone: their addresses are nobody's.
 #[test]
 fn a_null_pointer_ends_the_process() {

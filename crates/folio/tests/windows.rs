@@ -10,12 +10,22 @@ use std::os::windows::io::{AsHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use tempfile::TempDir;
-use windows_sys::Win32::Foundation::{ERROR_USER_MAPPED_FILE, GENERIC_EXECUTE, GENERIC_READ, GetHandleInformation};
+use windows_sys::Win32::Foundation::{
+    ERROR_USER_MAPPED_FILE, EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR, GENERIC_EXECUTE, GENERIC_READ,
+    GetHandleInformation,
+};
 use windows_sys::Win32::Storage::FileSystem::FILE_FLAG_BACKUP_SEMANTICS;
+use windows_sys::Win32::System::Diagnostics::Debug::{
+    AddVectoredExceptionHandler, EXCEPTION_CONTINUE_SEARCH, EXCEPTION_POINTERS,
+};
 use windows_sys::Win32::System::Memory::{
     MEM_FREE, MEMORY_BASIC_INFORMATION, PAGE_NOACCESS, VirtualProtect, VirtualQuery,
 };
+
+#[path = "support/wine.rs"]
+mod wine;
 
 /// What offsets of the system's own views are multiples of.
 const GRANULARITY: usize = 64 * 1024;
@@ -409,6 +419,69 @@ fn a_mapped_file_can_be_opened_written_and_renamed() {
     assert_eq!(fs::read(&other).unwrap()[..12], *b"view  writes");
 }
 
+/// Whether the system allows it depends on its version and the file system; the view is unharmed by either answer.
+#[test]
+fn deleting_and_replacing_a_mapped_file_harms_no_view() {
+    for protection in [Protection::Read, Protection::ReadWrite, Protection::ReadCopy] {
+        for replace in [false, true] {
+            let (dir, path) = file(3 * page_size());
+            let view = MmapViewSync::open_path(&path, protection).unwrap();
+            let other = dir.path().join("other");
+            fs::write(&other, b"other").unwrap();
+            let done = if replace { fs::rename(&other, &path) } else { fs::remove_file(&path) };
+            println!("{protection:?}, {}: {done:?}", if replace { "replaced" } else { "deleted" });
+            assert!(bytes(&view) == data(3 * page_size()), "{protection:?}, {replace}: {done:?}");
+            if protection.write() {
+                view.write_all_at(b"still", page_size()).unwrap();
+                view.flush().unwrap();
+                assert_eq!(view.load::<u8>(page_size()).unwrap(), b's');
+            }
+            drop(view);
+            match (done, replace) {
+                (Ok(()), true) => assert_eq!(fs::read(&path).unwrap(), b"other"),
+                (Ok(()), false) => assert!(!path.exists()),
+                (Err(error), _) => {
+                    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+                    assert_eq!(fs::read(&path).unwrap().len(), 3 * page_size());
+                }
+            }
+        }
+    }
+}
+
+static CODE: AtomicI32 = AtomicI32::new(0);
+
+unsafe extern "system" fn note(exception: *mut EXCEPTION_POINTERS) -> i32 {
+    // SAFETY: the system gives a valid pointer.
+    let record = unsafe { (*exception).ExceptionRecord };
+    // SAFETY: the record that it points to is as valid.
+    CODE.store(unsafe { (*record).ExceptionCode }, Relaxed);
+    EXCEPTION_CONTINUE_SEARCH
+}
+
+/// The medium's error is one of two that the handler takes. Wine knows the other one only, for a file that was cut too.
+#[test]
+fn the_exception_of_a_lost_page_is_one_of_the_two() {
+    alone("the_exception_of_a_lost_page_is_one_of_the_two", || {
+        let dir = TempDir::new_in(env::current_dir().unwrap()).unwrap();
+        let path = dir.path().join("data");
+        fs::write(&path, data(3 * page_size())).unwrap();
+        let view = MmapViewSync::open_path(&path, Protection::Read).unwrap();
+        folio::fault::install().unwrap();
+        // SAFETY: the handler is a function of this program.
+        assert!(!unsafe { AddVectoredExceptionHandler(1, Some(note)) }.is_null());
+        lose(&view, &path, 2);
+        // What cutting the file may have raised.
+        CODE.store(0, Relaxed);
+        let error = view.load::<u8>(2 * page_size()).unwrap_err();
+        assert_eq!(Fault::of(&error).unwrap().offset, 2 * page_size());
+        let code = CODE.load(Relaxed);
+        println!("the exception was {code:#x}");
+        assert!([EXCEPTION_ACCESS_VIOLATION, EXCEPTION_IN_PAGE_ERROR].contains(&code), "{code:#x}");
+        assert!(!wine::is_below() || code == EXCEPTION_ACCESS_VIOLATION, "{code:#x}");
+    });
+}
+
 /// A failed creation leaves no file.
 #[test]
 fn a_creation_that_fails_leaves_nothing_behind() {
@@ -441,21 +514,8 @@ fn large_pages_are_had_or_refused() {
 /// mapped file without asking (Wine's own copies between processes go past protections); on Windows, which loses pages
 /// only with the medium, by taking the right to touch it.
 fn lose(view: &MmapViewSync, path: &Path, page: usize) {
-    let truncate = Path::new(r"Z:\usr\bin\truncate");
-    if truncate.exists() {
-        let path = path.to_str().unwrap().replace('\\', "/");
-        let (_drive, path) = path.split_once(':').unwrap();
-        // The program is not one of Wine's, which starts it and says that it cannot wait for it.
-        let _ = Command::new(truncate).arg("-s").arg((page * page_size()).to_string()).arg(path).status();
-        let cut =
-            || fs::metadata(Path::new("Z:").join(path)).is_ok_and(|file| file.len() == (page * page_size()) as u64);
-        for _ in 0..1000 {
-            if cut() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        panic!("the file was not cut");
+    if wine::is_below() {
+        return wine::cut(&[path], page * page_size());
     }
     let mut before = 0;
     let address = view.as_ptr().wrapping_add(page * page_size());

@@ -73,7 +73,7 @@ mod way;
 mod way;
 mod word;
 
-#[cfg(all(test, unix, not(folio_heap)))]
+#[cfg(all(test, any(unix, windows), not(folio_heap)))]
 mod tests;
 
 pub(crate) use stop::{Short, Stop, Tried};

@@ -1,12 +1,19 @@
 //! Copies and words against a byte-wise model, with a lost page at every place that matters.
 
 use super::{AtomicWord, Stop, Tried, Word, atomic, kernel};
+#[cfg(unix)]
 use std::fs::File;
 use std::ops::Range;
+#[cfg(unix)]
 use std::os::fd::AsRawFd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::fd::FromRawFd;
 use std::{io, ptr, slice};
+#[cfg(windows)]
+use windows_sys::Win32::System::Memory::{
+    MEM_COMMIT, MEM_DECOMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_NOACCESS, PAGE_READWRITE, VirtualAlloc, VirtualFree,
+    VirtualProtect,
+};
 
 /// Numbers that are the same in every run.
 pub(super) struct Dice(u64);
@@ -32,12 +39,13 @@ impl Dice {
 /// How a page is lost.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Loss {
-    /// The file ends before it: SIGBUS.
+    /// The file ends before it: SIGBUS. On Windows, where no mapped file is cut short, there is an address and no memory.
     PastEnd,
     /// The file ends inside a page. What the machine has of that page is there, which is less than all of it where an emulator gives the
     /// program longer pages.
+    #[cfg(unix)]
     MidPage,
-    /// It may not be touched: SIGSEGV.
+    /// It may not be touched: SIGSEGV, and on Windows the same exception as above.
     Forbidden,
 }
 
@@ -50,9 +58,15 @@ pub(super) struct Arena {
 }
 
 /// Every way to lose a page.
-const LOSSES: [Loss; 3] = [Loss::PastEnd, Loss::MidPage, Loss::Forbidden];
+const LOSSES: &[Loss] = &[
+    Loss::PastEnd,
+    #[cfg(unix)]
+    Loss::MidPage,
+    Loss::Forbidden,
+];
 
 /// How long the pages of the machine are: shorter than the program's under some emulators.
+#[cfg(unix)]
 fn machine_page() -> usize {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
@@ -66,6 +80,7 @@ fn machine_page() -> usize {
 
 /// A file for a loss. What stands behind its end in its last page is to stay, but a file system makes zeros of that whenever it
 /// writes the page to its disk; memory is never written to one.
+#[cfg(unix)]
 fn file(loss: Loss) -> File {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     if let Loss::MidPage = loss {
@@ -79,9 +94,56 @@ fn file(loss: Loss) -> File {
     tempfile::tempfile().unwrap()
 }
 
+/// Lets pages of memory that is ours be touched or not.
+///
+/// # Safety
+///
+/// Nobody has a reference to them.
+pub(super) unsafe fn protect(page: *mut u8, len: usize, touchable: bool) {
+    #[cfg(unix)]
+    {
+        let protection = if touchable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_NONE };
+        // SAFETY: the pages are ours, and nobody has a reference to them (caller).
+        assert_eq!(unsafe { libc::mprotect(page.cast(), len, protection) }, 0);
+    }
+    #[cfg(windows)]
+    {
+        let mut before = 0;
+        let protection = if touchable { PAGE_READWRITE } else { PAGE_NOACCESS };
+        // SAFETY: the pages are ours, and nobody has a reference to them (caller).
+        assert_ne!(unsafe { VirtualProtect(page.cast(), len, protection, &raw mut before) }, 0);
+    }
+}
+
 impl Arena {
     const PAGES: usize = 7;
 
+    #[cfg(windows)]
+    pub(super) fn new(loss: Loss) -> Arena {
+        let page = crate::page_size();
+        let len = Arena::PAGES * page;
+        // SAFETY: memory of its own, at an address of the system's choice.
+        let base = unsafe { VirtualAlloc(ptr::null(), len, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) };
+        assert!(!base.is_null());
+        let mut arena = Arena { base: base.cast(), len, lost: (len, len) };
+        arena.fill(0..len);
+        let first = 4 * page;
+        arena.lost = match loss {
+            Loss::PastEnd => {
+                // SAFETY: pages of our own memory, to which no reference exists.
+                assert_ne!(unsafe { VirtualFree(arena.at(first).cast(), len - first, MEM_DECOMMIT) }, 0);
+                (first, len)
+            }
+            Loss::Forbidden => {
+                // SAFETY: as in the call above.
+                unsafe { protect(arena.at(first), page, false) };
+                (first, first + page)
+            }
+        };
+        arena
+    }
+
+    #[cfg(unix)]
     pub(super) fn new(loss: Loss) -> Arena {
         let page = crate::page_size();
         let len = Arena::PAGES * page;
@@ -110,8 +172,7 @@ impl Arena {
             }
             Loss::Forbidden => {
                 // SAFETY: pages of our own mapping, to which no reference exists.
-                let done = unsafe { libc::mprotect(base.wrapping_byte_add(first), page, libc::PROT_NONE) };
-                assert_eq!(done, 0);
+                unsafe { protect(arena.at(first), page, false) };
                 (first, first + page)
             }
         };
@@ -153,8 +214,16 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
+        #[cfg(unix)]
         // SAFETY: our own mapping, and no slice of it is left.
-        unsafe { libc::munmap(self.base.cast(), self.len) };
+        unsafe {
+            libc::munmap(self.base.cast(), self.len)
+        };
+        #[cfg(windows)]
+        // SAFETY: our own memory, and no slice of it is left.
+        unsafe {
+            VirtualFree(self.base.cast(), 0, MEM_RELEASE)
+        };
     }
 }
 
@@ -205,7 +274,7 @@ pub(super) fn tries(all: usize) -> usize {
 /// Reads and writes at random, and compares every byte that has a defined value.
 pub(super) fn copies_match_the_model(name: &str, cases: usize, read: Copier, write: Copier) {
     const GUARD: usize = 64;
-    for loss in LOSSES {
+    for &loss in LOSSES {
         let mut dice = Dice::new(0x5eed);
         let arena = Arena::new(loss);
         let mut buffer = vec![0; arena.len() + 3 * GUARD];
@@ -318,7 +387,7 @@ fn words_match_the_model<W: Word + PartialEq + std::fmt::Debug>() {
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut value).cast(), W::WIDTH) };
         value
     };
-    for loss in LOSSES {
+    for &loss in LOSSES {
         let mut arena = Arena::new(loss);
         for start in arena.lost.0 - 70..arena.lost.0 + 10 {
             let lost = first_lost(&arena, start, W::WIDTH);

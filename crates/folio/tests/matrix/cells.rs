@@ -4,18 +4,18 @@ use std::fmt;
 use std::io::ErrorKind;
 
 macro_rules! axis {
-    ($(#[$doc:meta])* $name:ident { $($value:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $value:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(crate) enum $name { $($value,)+ }
+        pub(crate) enum $name { $($(#[$of])* $value,)+ }
 
         impl $name {
-            pub(crate) const ALL: &'static [$name] = &[$($name::$value,)+];
+            pub(crate) const ALL: &'static [$name] = &[$($(#[$of])* $name::$value,)+];
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $($name::$value => $text,)+ })
+                f.write_str(match self { $($(#[$of])* $name::$value => $text,)+ })
             }
         }
     };
@@ -30,6 +30,8 @@ axis! {
         FullDisk = "hole on a full disk",
         HugePoolDry = "pool of huge pages run dry",
         MediumFails = "page that answers EIO",
+        #[cfg(windows)]
+        Forbidden = "page that may not be touched",
     }
 }
 
@@ -104,6 +106,17 @@ impl Cell {
                     .flat_map(move |&place| Way::ALL.iter().map(move |&way| Cell { cause, call, kind, place, way }))
             })
         })
+    }
+
+    /// Why there is no such cell on this system, if there is none.
+    pub(crate) fn impossible(&self) -> Option<&'static str> {
+        #[cfg(windows)]
+        if self.place == Place::Blocked {
+            return Some("no thread can block an exception");
+        } else if self.cause == Cause::Forbidden && self.way == Way::KernelCopies && crate::wine::is_below() {
+            return Some("Wine's ReadProcessMemory reads past the protection of a page");
+        }
+        None
     }
 
     /// The error with which folio refuses what the cell asks for, and the reason; `None` where the access has to be survived.

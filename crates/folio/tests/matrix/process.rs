@@ -15,6 +15,14 @@ const TASK: &str = "FOLIO_MATRIX_TASK";
 /// Seconds after which a cell that hangs is ended by SIGALRM.
 const PATIENCE: u32 = 600;
 
+/// Why some places have no control.
+pub(crate) const UNCONTROLLED: &str = "QEMU does not end a process that blocks the signal";
+
+/// How a process ends that nobody saved from a lost page.
+pub(crate) fn death() -> String {
+    format!("signal {}", libc::SIGBUS)
+}
+
 /// Runs all cells of a cause. How each ended, by its name: "done", or what went wrong.
 pub(crate) fn cells_in_child(cause: Cause, directory: &Path) -> HashMap<String, String> {
     in_child("cells", cause, directory)

@@ -3,12 +3,16 @@
 use crate::cells::{Cause, Cell, Kind};
 #[cfg(target_os = "linux")]
 use crate::system;
+#[cfg(windows)]
+use crate::wine;
 use folio::{MmapOptions, MmapViewSync, Protection};
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use tempfile::TempDir;
+#[cfg(windows)]
+use windows_sys::Win32::System::Memory::{PAGE_NOACCESS, VirtualProtect};
 
 /// What has to be set up once for all cells of a cause. Taken down on drop.
 pub(crate) struct Stage {
@@ -21,11 +25,22 @@ pub(crate) struct Stage {
 impl Stage {
     /// `Err` with the reason if this machine has no such stage.
     pub(crate) fn new(cause: Cause) -> Result<Stage, String> {
-        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        #[cfg(not(windows))]
+        let directory = tempfile::tempdir();
+        // Where the system below Wine, if there is one, knows the files by the same paths.
+        #[cfg(windows)]
+        let directory = std::env::current_dir().and_then(TempDir::new_in);
+        let directory = directory.map_err(|error| error.to_string())?;
         #[cfg(target_os = "linux")]
         return Ok(Stage { _system: system::Setting::new(cause, directory.path())?, directory });
         #[cfg(not(target_os = "linux"))]
         match cause {
+            #[cfg(windows)]
+            Cause::Forbidden => Ok(Stage { directory }),
+            #[cfg(windows)]
+            Cause::CutToZero | Cause::CutMidPage | Cause::CutAtPage if !wine::is_below() => {
+                Err("the system refuses to cut a mapped file short".to_owned())
+            }
             Cause::CutToZero | Cause::CutMidPage | Cause::CutAtPage => Ok(Stage { directory }),
             _ => Err("the test knows how to stage it on Linux only".to_owned()),
         }
@@ -86,6 +101,8 @@ impl Scene {
             Cause::CutAtPage | Cause::FullDisk => ("data", 4 * page, page),
             Cause::HugePoolDry => ("data", 2 * page, page),
             Cause::MediumFails => ("medium", 4 * page, page),
+            #[cfg(windows)]
+            Cause::Forbidden => ("data", 4 * page, page),
         };
         let path = directory.join(name);
         let scene = Scene { cause, kind, path, page, len, lost };
@@ -93,11 +110,11 @@ impl Scene {
             Cause::MediumFails => {}
             Cause::HugePoolDry => scene.made_anew().set_len(len as u64).unwrap(),
             Cause::FullDisk => {
-                let file = scene.made_anew();
-                file.write_all_at(patterned(page), 0).unwrap();
+                let mut file = scene.made_anew();
+                file.write_all(patterned(page)).unwrap();
                 file.set_len(len as u64).unwrap();
             }
-            _ => scene.made_anew().write_all_at(patterned(len), 0).unwrap(),
+            _ => scene.made_anew().write_all(patterned(len)).unwrap(),
         }
         scene
     }
@@ -138,6 +155,8 @@ impl Scene {
             }
             Cause::HugePoolDry => self.take_the_page(view),
             Cause::FullDisk | Cause::MediumFails => {}
+            #[cfg(windows)]
+            Cause::Forbidden => {}
         }
     }
 
@@ -151,17 +170,13 @@ impl Scene {
         }
     }
 
-    /// Loses the pages.
-    pub(crate) fn lose(&self) {
-        let cut = |len: usize| {
-            OpenOptions::new().write(true).open(&self.path).unwrap().set_len(len as u64).unwrap();
-        };
+    /// How long the file is when it has been cut short.
+    fn cut_length(&self) -> Option<usize> {
         match self.cause {
-            Cause::CutToZero => cut(0),
-            Cause::CutMidPage => cut(self.page + inside()),
-            Cause::CutAtPage => cut(self.page),
-            Cause::FullDisk => fill_disk(&self.path.with_file_name("filler")),
-            Cause::HugePoolDry | Cause::MediumFails => {}
+            Cause::CutToZero => Some(0),
+            Cause::CutMidPage => Some(self.page + inside()),
+            Cause::CutAtPage => Some(self.page),
+            _ => None,
         }
     }
 
@@ -180,18 +195,44 @@ impl Scene {
     }
 }
 
+/// Loses the pages of these views, each of which maps its scene's file.
+#[cfg(unix)]
+pub(crate) fn lose(views: &[(&Scene, &MmapViewSync)]) {
+    for (scene, _) in views {
+        if let Some(len) = scene.cut_length() {
+            OpenOptions::new().write(true).open(&scene.path).unwrap().set_len(len as u64).unwrap();
+        }
+        if scene.cause == Cause::FullDisk {
+            fill_disk(&scene.path.with_file_name("filler"));
+        }
+    }
+}
+
+/// Loses the pages of these views, each of which maps its scene's file; all of them have one cause.
+#[cfg(windows)]
+pub(crate) fn lose(views: &[(&Scene, &MmapViewSync)]) {
+    let Some((scene, _)) = views.first() else { return };
+    if let Some(len) = scene.cut_length() {
+        let paths: Vec<&Path> = views.iter().map(|(scene, _)| &*scene.path).collect();
+        wine::cut(&paths, len);
+    }
+    for (scene, view) in views.iter().filter(|(scene, _)| scene.cause == Cause::Forbidden) {
+        let (address, len) = (view.as_ptr().wrapping_add(scene.lost), view.len() - scene.lost);
+        let mut before = 0;
+        // SAFETY: these pages are the view's, and to those that may not be touched there are no references.
+        assert_ne!(unsafe { VirtualProtect(address.cast(), len, PAGE_NOACCESS, &raw mut before) }, 0);
+    }
+}
+
 /// Writes until there is no room left.
+#[cfg(unix)]
 fn fill_disk(path: &Path) {
-    let file = File::create(path).unwrap();
+    let mut file = File::create(path).unwrap();
     let block = patterned(folio::page_size());
-    let mut at = 0;
     loop {
-        match file.write_at(block, at) {
-            Ok(count) => at += count as u64,
-            Err(error) => {
-                assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-                return;
-            }
+        if let Err(error) = file.write(block) {
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+            return;
         }
     }
 }

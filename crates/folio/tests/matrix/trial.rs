@@ -1,66 +1,89 @@
 //! One cell: the access, and what it has to answer.
 
 use crate::cells::{Call, Cell, Kind, Place, Way};
-use crate::stage::Scene;
+use crate::place;
+use crate::stage::{self, Scene};
 use folio::{Fault, MmapOptions, MmapViewSync, fault};
-use std::ffi::c_void;
 use std::fmt::Debug;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::mem::MaybeUninit;
 use std::path::Path;
-use std::{hint, ptr, thread};
+use std::{hint, thread};
 
 type Verdict = Result<(), String>;
 
 /// Runs a cell in this process. `Err` says what was not as it has to be.
+#[cfg(unix)]
 pub(crate) fn run(cell: &Cell, directory: &Path) -> Verdict {
-    if cell.way == Way::KernelCopies {
-        fault::use_kernel_copies().map_err(|error| error.to_string())?;
-    }
-    let scene = Scene::new(cell, directory);
-    let mut options = MmapOptions::new();
-    if cell.call == Call::ZeroFill {
-        // SAFETY: the cell reads bytes one by one, and relies on nothing about them.
-        unsafe { options.zero_fill_on_fault() };
-    }
-    let mapped = scene.map(&mut options);
-    if cell.call == Call::ZeroFill {
-        if let Some((kind, _)) = cell.refusal() {
-            return refused(mapped, kind);
+    let Some(trial) = Trial::new(cell, directory)? else { return Ok(()) };
+    stage::lose(&[trial.staged()]);
+    trial.conclude()
+}
+
+/// A cell whose file is mapped and has all its pages. Without any checked access: the first one is the cell's.
+pub(crate) struct Trial {
+    cell: Cell,
+    view: MmapViewSync,
+    scene: Scene,
+}
+
+impl Trial {
+    /// Maps the file. `None` if that was refused, as the cell wants it.
+    pub(crate) fn new(cell: &Cell, directory: &Path) -> Result<Option<Trial>, String> {
+        if cell.way == Way::KernelCopies {
+            fault::use_kernel_copies().map_err(|error| error.to_string())?;
         }
+        let scene = Scene::new(cell, directory);
+        let mut options = MmapOptions::new();
+        if cell.call == Call::ZeroFill {
+            // SAFETY: the cell reads bytes one by one, and relies on nothing about them.
+            unsafe { options.zero_fill_on_fault() };
+        }
+        let mapped = scene.map(&mut options);
+        if cell.call == Call::ZeroFill {
+            if let Some((kind, _)) = cell.refusal() {
+                return refused(mapped, kind).map(|()| None);
+            }
+        }
+        let mut view = mapped.map_err(|error| error.to_string())?;
+        scene.prime(&mut view);
+        Ok(Some(Trial { cell: *cell, view, scene }))
     }
-    let mut view = mapped.map_err(|error| error.to_string())?;
-    scene.prime(&mut view);
-    scene.lose();
-    if cell.place == Place::Blocked && cell.call == Call::WithSlice {
-        // Another thread has lent this mapping before, so that this one's signals are all that is left to prepare.
-        // SAFETY: nobody writes the file.
-        drop(unsafe { view.with_slice(<[u8]>::is_empty) });
+
+    /// What loses the pages.
+    pub(crate) fn staged(&self) -> (&Scene, &MmapViewSync) {
+        (&self.scene, &self.view)
     }
-    let verdict = on(cell.place, || match cell.refusal() {
-        Some((kind, _)) => refused(attempt(cell.call, &mut view), kind),
-        None => survived(cell, &mut view, &scene),
-    });
-    let used_handler = fault::is_installed();
-    verdict?;
-    ensure(cell.way == Way::Routines || !used_handler, "kernel copies have installed a handler")
+
+    /// Makes the access when the pages are lost.
+    pub(crate) fn conclude(self) -> Verdict {
+        let Trial { cell, mut view, scene } = self;
+        if cell.place == Place::Blocked && cell.call == Call::WithSlice {
+            // Another thread has lent this mapping before, so that this one's signals are all that is left to prepare.
+            // SAFETY: nobody writes the file.
+            drop(unsafe { view.with_slice(<[u8]>::is_empty) });
+        }
+        let verdict = on(cell.place, || match cell.refusal() {
+            Some((kind, _)) => refused(attempt(cell.call, &mut view), kind),
+            None => survived(&cell, &mut view, &scene),
+        });
+        let used_handler = fault::is_installed();
+        verdict?;
+        ensure(cell.way == Way::Routines || !used_handler, "kernel copies have installed a handler")
+    }
 }
 
 /// What comes before the access of a cell, without it.
-pub(crate) fn prepare(cell: &Cell, directory: &Path) -> Verdict {
+pub(crate) fn prepare(cell: &Cell, directory: &Path) -> Result<(MmapViewSync, Scene), String> {
     let scene = Scene::new(cell, directory);
     let mut view = scene.map(&mut MmapOptions::new()).map_err(|error| error.to_string())?;
     scene.prime(&mut view);
-    scene.lose();
-    Ok(())
+    stage::lose(&[(&scene, &view)]);
+    Ok((view, scene))
 }
 
 /// The control: reads the lost byte through a plain slice. It does not return.
 pub(crate) fn touch_by_plain_slice(cell: &Cell, directory: &Path) -> Verdict {
-    let scene = Scene::new(cell, directory);
-    let mut view = scene.map(&mut MmapOptions::new()).map_err(|error| error.to_string())?;
-    scene.prime(&mut view);
-    scene.lose();
+    let (view, scene) = prepare(cell, directory)?;
     let seen = on(cell.place, || {
         // SAFETY: nobody writes the file.
         hint::black_box(unsafe { view.as_slice() })[scene.lost]
@@ -308,77 +331,16 @@ fn on<R: Send>(place: Place, f: impl FnOnce() -> R + Send) -> R {
     match place {
         Place::Main => f(),
         Place::Spawned => thread::scope(|threads| threads.spawn(f).join().unwrap()),
-        Place::SmallStack => on_smallest_stack(f),
+        Place::SmallStack => place::on_smallest_stack(f),
+        #[cfg(windows)]
+        Place::Blocked => unreachable!("no thread blocks an exception"),
+        #[cfg(unix)]
         Place::Blocked => thread::scope(|threads| {
             let blocked = threads.spawn(|| {
-                block_all_signals();
+                place::block_all_signals();
                 f()
             });
             blocked.join().unwrap()
         }),
     }
-}
-
-fn block_all_signals() {
-    let mut all = MaybeUninit::uninit();
-    // SAFETY: there is room for a set.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: the set has been filled in; a null pointer asks for no answer.
-    let result = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), ptr::null_mut()) };
-    assert_eq!(result, 0);
-}
-
-/// Runs `f` on a thread that Rust's library has not made: the smallest stack that the system allows, and no second one for
-/// signals.
-fn on_smallest_stack<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    type Task<'a> = Box<dyn FnOnce() + Send + 'a>;
-
-    extern "C" fn start(task: *mut c_void) -> *mut c_void {
-        // SAFETY: a task below, whose thread waits for this one.
-        let task = unsafe { &mut *task.cast::<Option<Task<'_>>>() };
-        if let Some(task) = task.take() {
-            task();
-        }
-        ptr::null_mut()
-    }
-
-    let mut result = None;
-    let mut task: Option<Task<'_>> = Some(Box::new(|| result = Some(f())));
-    let mut attributes = MaybeUninit::uninit();
-    // SAFETY: there is room for attributes.
-    assert_eq!(unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) }, 0);
-    // SAFETY: they have been initialised.
-    assert_eq!(unsafe { libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), smallest_stack()) }, 0);
-    let mut id = MaybeUninit::uninit();
-    // SAFETY: the task lives until the thread has been waited for, and nobody else uses it meanwhile.
-    let made =
-        unsafe { libc::pthread_create(id.as_mut_ptr(), attributes.as_ptr(), start, (&raw mut task).cast::<c_void>()) };
-    assert_eq!(made, 0);
-    // SAFETY: the thread has been made, so its number is there.
-    let id = unsafe { id.assume_init() };
-    // SAFETY: nobody else waits for this thread.
-    assert_eq!(unsafe { libc::pthread_join(id, ptr::null_mut()) }, 0);
-    drop(task);
-    result.unwrap()
-}
-
-fn smallest_stack() -> usize {
-    // Depends on how many registers a signal saves, where the system says so.
-    #[cfg(any(all(target_os = "linux", target_env = "gnu"), target_os = "netbsd"))]
-    // SAFETY: the call has no preconditions.
-    let asked = usize::try_from(unsafe { libc::sysconf(libc::_SC_THREAD_STACK_MIN) }).unwrap_or(0);
-    // Musl's smallest stack has no room for them, and so for no handler at all: glibc's without them, and they.
-    #[cfg(all(target_os = "linux", target_env = "musl"))]
-    // SAFETY: the call has no preconditions.
-    let asked = 16384 + usize::try_from(unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }).unwrap_or(0);
-    #[cfg(not(any(all(target_os = "linux", any(target_env = "gnu", target_env = "musl")), target_os = "netbsd")))]
-    let asked = 0;
-    #[cfg(not(target_os = "netbsd"))]
-    let asked = asked.max(libc::PTHREAD_STACK_MIN);
-    asked + more_stack()
-}
-
-/// What a program needs on its stack that is watched at run time: `FOLIO_TEST_MORE_STACK` says it in bytes.
-fn more_stack() -> usize {
-    std::env::var("FOLIO_TEST_MORE_STACK").map_or(0, |text| text.parse().expect("a number of bytes"))
 }

@@ -225,7 +225,7 @@ pub(super) fn best() -> &'static Routines {
 }
 
 /// All that this processor can run, with names for messages.
-#[cfg(all(test, unix))]
+#[cfg(test)]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Routines)> {
     [("16 bytes", &TABLE)].into_iter()
 }

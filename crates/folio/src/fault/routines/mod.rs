@@ -23,7 +23,7 @@ mod prepare;
 mod regions;
 mod single;
 mod table;
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests;
 
 pub(super) use doubt::never_exchanged;

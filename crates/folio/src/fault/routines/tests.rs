@@ -1,6 +1,6 @@
 //! Each set of registers by itself, pages that come and go, and what the table of regions says.
 
-use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost, tries};
+use super::super::tests::{Arena, Copier, Dice, Loss, assert_stop, copies_match_the_model, first_lost, protect, tries};
 use super::super::{Short, Stop, Tried, prepare_thread};
 use super::table::Routines;
 use super::{machine, prepare, regions};
@@ -43,11 +43,9 @@ fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
         let arena = Arena::new(Loss::Forbidden);
         let page = crate::page_size();
         let (lost, done) = (arena.at(arena.lost.0) as usize, AtomicBool::new(false));
-        let protect = |protection| {
-            // SAFETY: a page of the arena, to which no reference exists.
-            assert_eq!(unsafe { libc::mprotect(std::ptr::with_exposed_provenance_mut(lost), page, protection) }, 0);
-        };
-        protect(libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: a page of the arena, to which no reference exists.
+        let protect = |touchable| unsafe { protect(std::ptr::with_exposed_provenance_mut(lost), page, touchable) };
+        protect(true);
         for at in arena.lost.0..arena.lost.1 {
             // SAFETY: inside the arena, and not lost now.
             unsafe { arena.at(at).write(Arena::byte(at)) };
@@ -55,8 +53,8 @@ fn a_page_that_comes_and_goes_gives_all_bytes_or_the_exact_place() {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
-                    protect(libc::PROT_NONE);
-                    protect(libc::PROT_READ | libc::PROT_WRITE);
+                    protect(false);
+                    protect(true);
                 }
             });
             with_copies(routines, |read, _| {

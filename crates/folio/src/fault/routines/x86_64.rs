@@ -482,7 +482,7 @@ pub(super) fn best() -> &'static Routines {
 }
 
 /// All that this processor can run, with names for messages.
-#[cfg(all(test, unix))]
+#[cfg(test)]
 pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static Routines)> {
     [("16 bytes", &WITH_16, true), ("32 bytes", &WITH_32, has_32()), ("64 bytes", &WITH_64, has_64())]
         .into_iter()
