@@ -20,7 +20,8 @@ const CHUNK: usize = 4096;
 ///
 /// As [`super::read`].
 pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<(), Stop> {
-    let (mut buffer, mut state) = ([0u8; CHUNK], sys::CopyState::new());
+    let mut buffer = [0u8; CHUNK];
+    let mut state = sys::CopyState::new();
     by_steps(src.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` lie in the mapping (`by_steps` stays below `len`; caller); the buffer is ours.
@@ -38,7 +39,8 @@ pub(super) unsafe fn read(src: *const u8, dst: *mut u8, len: usize) -> Result<()
 ///
 /// As [`super::write`].
 pub(super) unsafe fn write(dst: *mut u8, src: *const u8, len: usize) -> Result<(), Stop> {
-    let (mut buffer, mut state) = ([0u8; CHUNK], sys::CopyState::new());
+    let mut buffer = [0u8; CHUNK];
+    let mut state = sys::CopyState::new();
     by_steps(dst.addr(), len, |done, want| {
         let from = src.wrapping_add(done);
         // SAFETY: `want` bytes at `from` are valid for reads (`by_steps` stays below `len`; caller); our own buffer is that
