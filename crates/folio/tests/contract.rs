@@ -6,7 +6,7 @@
 use folio::{Mmap, MmapMut, MmapOptions, MmapViewSync, Protection, View, ViewError, page_size};
 use std::error::Error;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::thread;
@@ -650,65 +650,6 @@ mod checked_access {
         assert_eq!(view.write_all_at(b"x", 0).unwrap_err().kind(), ErrorKind::PermissionDenied);
         assert_eq!(view.store(0, 1_u64).unwrap_err().kind(), ErrorKind::PermissionDenied);
         assert_eq!(fs::read(&path).unwrap(), data(0..100));
-    }
-
-    /// `Read` and `Seek` as a file has them: the position may lie past the end, but not before the start.
-    #[test]
-    fn reader_reads_and_seeks_as_a_file_does() {
-        let view = memory(100);
-        let mut reader = view.reader();
-        let mut buf = [0; 40];
-        assert_eq!(reader.read(&mut buf).unwrap(), 40);
-        assert_eq!(buf[..], data(0..40));
-        assert_eq!(reader.position(), 40);
-        assert_eq!(reader.seek(SeekFrom::Current(50)).unwrap(), 90);
-        assert_eq!(reader.read(&mut buf).unwrap(), 10);
-        assert_eq!(buf[..10], data(90..100));
-        assert_eq!(reader.read(&mut buf).unwrap(), 0);
-        assert_eq!(reader.seek(SeekFrom::End(-100)).unwrap(), 0);
-        let mut second = reader.clone();
-        let mut rest = b"kept".to_vec();
-        assert_eq!(reader.read_to_end(&mut rest).unwrap(), 100);
-        assert_eq!((&rest[..4], &rest[4..]), (&b"kept"[..], &data(0..100)[..]));
-        assert_eq!(second.position(), 0);
-        assert_eq!(second.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
-        assert_eq!(second.read(&mut buf).unwrap(), 0);
-        assert_eq!(second.seek(SeekFrom::Current(1)).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(second.seek(SeekFrom::End(-101)).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(second.position(), u64::MAX);
-        second.rewind().unwrap();
-        assert_eq!(second.read_exact(&mut [0; 101]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
-        assert!(std::ptr::eq(second.get_ref(), &raw const view));
-    }
-
-    /// It ends where the view does, as a slice that is written, and stays where it was put.
-    #[test]
-    fn writer_writes_and_seeks_and_does_not_grow() {
-        let view = memory(100);
-        let mut writer = view.writer();
-        assert_eq!(writer.write(&[1; 40]).unwrap(), 40);
-        assert_eq!(writer.seek(SeekFrom::Current(50)).unwrap(), 90);
-        assert_eq!(writer.write(&[2; 40]).unwrap(), 10);
-        assert_eq!((writer.position(), writer.write(&[3]).unwrap()), (100, 0));
-        assert_eq!(writer.write_all(&[3]).unwrap_err().kind(), ErrorKind::WriteZero);
-        assert_eq!(read(&view), [&[1; 40], &data(40..90)[..], &[2; 10]].concat());
-        let mut second = writer.clone();
-        assert_eq!(second.seek(SeekFrom::End(-1)).unwrap(), 99);
-        assert_eq!(second.seek(SeekFrom::Start(u64::MAX)).unwrap(), u64::MAX);
-        assert_eq!(second.write(&[4]).unwrap(), 0);
-        assert_eq!(second.seek(SeekFrom::Current(1)).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(second.seek(SeekFrom::End(-101)).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!((second.position(), writer.position()), (u64::MAX, 100));
-        writer.rewind().unwrap();
-        write!(writer, "{}", 7).unwrap();
-        writer.flush().unwrap();
-        assert_eq!(read(&view)[..2], [b'7', 1]);
-        assert!(std::ptr::eq(writer.get_ref(), &raw const view));
-
-        let (_dir, path) = file(10);
-        let unwritable = MmapViewSync::open_path(&path, Protection::Read).unwrap();
-        assert_eq!(unwritable.writer().write(&[1]).unwrap_err().kind(), ErrorKind::PermissionDenied);
-        assert_eq!(unwritable.writer().write(&[]).unwrap(), 0);
     }
 }
 
