@@ -46,7 +46,8 @@
 //! A program dies by SIGBUS when a file that it has mapped is cut short, wherever in it the slice is touched that happens to
 //! lie behind the new end. With this feature, for which one crate of the program suffices, such pages read as zeros, in all maps of files that are made
 //! through this crate, on Linux and Android, on x86-64 and aarch64 (elsewhere the feature does nothing). It installs
-//! [folio's fault handler](folio::fault). From the first lost page on every `flush` of that map fails.
+//! [folio's fault handler](folio::fault). From the first lost page on every `flush` of that map fails. A thread that blocks `SIGBUS` or
+//! `SIGSEGV` dies of a lost page all the same, unless it calls [`prepare_thread`](folio::fault::prepare_thread).
 //!
 //! It is for the one who builds the program to decide, not for a library: bytes that a slice has shown may become zero at
 //! any moment, so nothing in the program may rely, for memory safety, on having checked a byte of a map earlier (`&str` without a
