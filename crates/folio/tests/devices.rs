@@ -23,6 +23,13 @@ fn a_device_has_no_length_to_go_by() {
     view.write_all_at(&[7; 9_997], 3).unwrap();
     assert_eq!((view.len(), view.load::<u8>(2).unwrap(), view.load::<u8>(9_999).unwrap()), (10_000, 0, 7));
     view.flush().unwrap();
+
+    // By its name too, and still only if it is asked for.
+    let view = options.open_path("/dev/zero", Protection::ReadWrite).unwrap();
+    view.store(9_999, 7_u8).unwrap();
+    assert_eq!(view.load::<u16>(9_998).unwrap(), u16::from_ne_bytes([0, 7]));
+    let refused = MmapOptions::new().len(100).open_path("/dev/zero", Protection::ReadWrite);
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
 /// The option is for devices: what cannot be mapped, and what is said of the others, stay as they are.

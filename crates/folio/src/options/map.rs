@@ -109,7 +109,7 @@ impl MmapOptions {
     }
 
     /// Refuses what is no regular file, unless it was asked for and its length is given.
-    fn check_kind(&self, kind: FileKind) -> io::Result<()> {
+    pub(super) fn check_kind(&self, kind: FileKind) -> io::Result<()> {
         match (kind, self.allow_device, self.len) {
             (FileKind::Other, true, Some(_)) => Ok(()),
             (FileKind::Other, true, None) => Err(invalid_input("a device has no length to go by: one must be given")),

@@ -703,7 +703,7 @@ impl MmapOptions {
         // Before it is opened: opening a pipe waits for its other end, and opening a device may do things.
         let kind = fs::metadata(path)?;
         if !kind.is_file() {
-            map::check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
+            self.check_kind(if kind.is_dir() { sys::FileKind::Directory } else { sys::FileKind::Other })?;
         }
         let file = sys::file_of(sys::open(path, protection)?);
         let mapping = self.map_file(sys::file_ref(&file), protection, false, Claim::Shared, Ok)?;
