@@ -11,7 +11,7 @@ const SHORT_TORTURE: (&str, &str) = ("FOLIO_TORTURE_SECONDS", "5");
 
 /// The tests that are also run as users run the library: those of arithmetic, of access and faults, and of races, and those with code that
 /// depends on features. What the others are about is what the system does, whatever the code that asks it.
-const OPTIMIZED: [&str; 18] = [
+const OPTIMIZED: [&str; 19] = [
     "background",
     "claims",
     "contract",
@@ -22,6 +22,7 @@ const OPTIMIZED: [&str; 18] = [
     "lend",
     "matrix",
     "model",
+    "numbers",
     "once",
     "ranges",
     "remap",

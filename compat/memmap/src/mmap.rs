@@ -177,13 +177,18 @@ impl Mmap {
     /// # Errors
     ///
     /// The map is unchanged. [`PermissionDenied`](io::ErrorKind::PermissionDenied) if the file was not open for it, and what else the
-    /// system's call says; then [`InvalidInput`](io::ErrorKind::InvalidInput) as described above.
+    /// system's call says; then [`InvalidInput`](io::ErrorKind::InvalidInput) as described above. On all systems but Linux and Android
+    /// [`Unsupported`](io::ErrorKind::Unsupported) to write to the file through a map that was made for reading.
     pub fn set_protection(&mut self, prot: Protection) -> io::Result<()> {
         if prot == Protection::ReadCopy && self.writes_file {
             // A file that was not open for writing is said first, as the system says it.
             let before = self.view.protection();
-            self.view.set_protection(self.writable)?;
-            self.view.set_protection(before)?;
+            match self.view.set_protection(self.writable) {
+                Ok(()) => self.view.set_protection(before)?,
+                // Nor may it be written for another reason.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+                Err(error) => return Err(error),
+            }
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "where changes go is decided when a file is mapped, and those of this map go to the file",

@@ -9,7 +9,8 @@ use std::io;
 /// The error of a call that consumes a view and failed: the reason, and the view, unharmed.
 ///
 /// `?` turns it into the [`io::Error`] and drops the view where that is the error to return. Where it is a `Box<dyn Error>` or the like,
-/// the error goes along as it is, so that the view lives as long as it does; the [`io::Error`] is its [source](Error::source).
+/// the error goes along as it is, so that the view lives as long as it does; the [`io::Error`] is its [source](Error::source), and the text is
+/// that of the reason, for those who print no sources.
 ///
 /// # Examples
 ///

@@ -47,6 +47,10 @@ fn signal_in(core: &[u8]) -> Option<[i32; 3]> {
 /// Handlers that end the process by a signal that they send leave the dump of that one, of another thread or at another place.
 #[test]
 fn a_fault_that_is_nobodys_leaves_the_core_dump_of_its_signal() {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap_or_default();
+    if pattern.contains(['/', '|']) {
+        return skip::skip(TEST, "core dumps go elsewhere than to the current folder here, and would stay there");
+    }
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let (dumps, plain) = die(folders[0].path(), false);
     if !dumps {

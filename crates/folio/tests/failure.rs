@@ -189,6 +189,8 @@ fn a_fault_is_found_however_deep_it_is() {
     assert_eq!(offset(&lost()), Some(5));
     assert_eq!(offset(&Fault::of(&lost()).unwrap()), Some(5));
     assert_eq!(offset(&io::Error::other(Outer(io::Error::other(Outer(lost()))))), Some(5));
+    assert_eq!(offset(&std::sync::Arc::new(lost())), Some(5));
+    assert_eq!(offset(&Box::new(lost())), Some(5));
     let boxed: Box<dyn std::error::Error> = Box::new(Outer(io::Error::other(lost())));
     assert_eq!(offset(boxed.as_ref()), Some(5));
     assert_eq!(offset(&Outer(io::Error::other(Outer(io::ErrorKind::NotFound.into())))), None);

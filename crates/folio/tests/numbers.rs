@@ -3,7 +3,10 @@
 use folio::{MmapViewSync, Protection, fault};
 use std::io::{Read, Result};
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::thread;
 
 #[path = "support/skip.rs"]
@@ -42,26 +45,34 @@ fn aligned_numbers_are_never_torn() {
 
 /// Has two threads store numbers of equal bytes, each its own, while this one looks at them.
 fn meet<const WIDTH: usize>(store: impl Fn(u8) -> Result<()> + Sync, load: impl Fn() -> Result<[u8; WIDTH]>) {
-    let start = Barrier::new(3);
-    let writers = AtomicUsize::new(2);
+    let (start, done) = (Barrier::new(3), AtomicBool::new(false));
     thread::scope(|scope| {
-        let (store, start, writers) = (&store, &start, &writers);
+        let (store, start, done) = (&store, &start, &done);
         store(0).unwrap();
         for byte in [0x55, 0xaa] {
             scope.spawn(move || {
                 start.wait();
-                for _ in 0..rounds() {
+                while !done.load(Relaxed) {
                     store(byte).unwrap();
                 }
-                writers.fetch_sub(1, Relaxed);
             });
         }
         start.wait();
-        while writers.load(Relaxed) > 0 {
+        let _done = SetAtEnd(done);
+        for _ in 0..rounds() {
             let bytes = load().unwrap();
             assert_eq!(bytes, [bytes[0]; WIDTH]);
         }
     });
+}
+
+/// Sets it when it goes, by a panic too, so that the other side does not go on for ever.
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Release);
+    }
 }
 
 /// What was written before a release, by a copy or as numbers, is there after the acquire that sees it.
@@ -77,26 +88,31 @@ fn a_release_carries_what_came_before() {
     const BYTES: usize = 2048;
     let view = MmapViewSync::anonymous(4096).unwrap();
     // Each is a turn of two threads, which a busy machine takes its time for.
-    let rounds = (rounds() as u64 / 20).max(200);
+    let rounds = (rounds() as u64 / 200).max(200);
     let mut early = None;
-    let wait_for = |at: usize, round: u64| {
+    let ended = [const { AtomicBool::new(false) }; 2];
+    let wait_for = |at: usize, round: u64, other: &AtomicBool| {
         while view.load_acquire::<u64>(at).unwrap() != round {
+            // It has ended, and what it wrote before is there to be seen.
+            assert!(!other.load(Acquire) || view.load_acquire::<u64>(at).unwrap() == round, "the other is gone");
             thread::yield_now();
         }
     };
     thread::scope(|scope| {
         scope.spawn(|| {
+            let _ended = SetAtEnd(&ended[0]);
             for round in 1..=rounds {
                 for at in 0..4 {
                     view.store(NUMBERS + 64 * at, round).unwrap();
                 }
                 view.write_all_at(&[round.to_le_bytes()[0]; 40], BYTES).unwrap();
                 view.store_release(GIVEN, round).unwrap();
-                wait_for(TAKEN, round);
+                wait_for(TAKEN, round, &ended[1]);
             }
         });
+        let _ended = SetAtEnd(&ended[1]);
         for round in 1..=rounds {
-            wait_for(GIVEN, round);
+            wait_for(GIVEN, round, &ended[0]);
             let mut bytes = [0; 40];
             view.read_exact_at(&mut bytes, BYTES).unwrap();
             let numbers: [u64; 4] = std::array::from_fn(|at| view.load(NUMBERS + 64 * at).unwrap());
@@ -137,7 +153,7 @@ fn the_file_has_the_bytes_of_a_number_in_the_order_of_this_machine() {
 mod in_steps {
     use super::*;
     use std::arch::asm;
-    use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64};
+    use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
     use std::{mem, ptr};
 
     /// The eight bytes that an access is about.

@@ -13,9 +13,9 @@
 //! move a single number in the caller's own code, at an address in the view; everything else goes to the handler that was there before,
 //! with the mask and flags that it asked for.
 //!
-//! *Kernel copies* let the kernel move the bytes, and take no handler but system calls: one for every 4 KiB or part of it. Where the
-//! kernel has no such call or forbids it, it is two for every 4 KiB, through a pipe, which takes some more and two descriptors as long as
-//! the copy lasts. They are what folio does where it has no routines, and everywhere in a program that has called [`use_kernel_copies`].
+//! *Kernel copies* let the kernel move the bytes, and take no handler but two system calls for every 4 KiB or part of it. Where the
+//! kernel has no call that copies, or forbids it, these go through a pipe, which takes some more and two descriptors as long as the copy
+//! lasts. They are what folio does where it has no routines, and everywhere in a program that has called [`use_kernel_copies`].
 //!
 //! Both give the same answers, but for [the atomic accesses](ATOMIC_WIDTH), which the kernel cannot make.
 //!
@@ -82,6 +82,7 @@ pub(crate) use word::{AtomicWord, Word};
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A naturally aligned load or store of a number up to this many bytes is one access of the machine: no other thread or
@@ -96,9 +97,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// an error, and an ordinary one may meet a page that was there when it was probed and is gone now.
 pub const ATOMIC_WIDTH: usize = way::ATOMIC_WIDTH;
 
-/// [`ATOMIC_WIDTH`] as it is in this process from now on: 1 if [`use_kernel_copies`] has been called, and else the constant.
+/// [`ATOMIC_WIDTH`] as it is in this process: 1 if [`use_kernel_copies`] has been called, and else the constant.
 ///
-/// It settles which way the process goes, as the first checked access does, so that the answer stays true.
+/// It settles which way the process goes, as the first checked access does, with all that it does: the handler is installed, and this
+/// thread takes its signals. So the answer does not become less later. (If the handler cannot be installed now, it is 1, and may become
+/// more.)
 ///
 /// # Examples
 ///
@@ -183,13 +186,13 @@ pub fn prepare_thread() -> io::Result<()> {
 /// Chooses kernel copies for every checked access of the program, for good.
 ///
 /// For programs that run inside a host that must not see a foreign handler (a virtual machine or a language runtime that
-/// handles faults itself), and for tests. Each access takes a system call from then on, some hundred times as long as an
+/// handles faults itself), and for tests. Each access takes system calls from then on, some hundred times as long as an
 /// access to a single number without one, and a number is [one access of the machine](ATOMIC_WIDTH) no longer.
 ///
 /// # Errors
 ///
 /// [`AlreadyExists`](io::ErrorKind::AlreadyExists) when the handler is installed already, which the first checked access does, and
-/// so do [`with_slice`](crate::View::with_slice), [`zero_fill_on_fault`](crate::MmapOptions::zero_fill_on_fault) and whatever else
+/// so do [`atomic_width`], [`with_slice`](crate::View::with_slice), [`zero_fill_on_fault`](crate::MmapOptions::zero_fill_on_fault) and whatever else
 /// has to touch pages. Calling it twice is no error.
 #[doc(alias = "process_vm_readv")]
 pub fn use_kernel_copies() -> io::Result<()> {
@@ -240,7 +243,8 @@ pub struct Fault {
 impl Fault {
     /// The fault that `error` carries, or `None` when it is an error of another kind.
     ///
-    /// It looks into an [`io::Error`], also as the [source](Error::source) of other errors, however deep.
+    /// It looks into an [`io::Error`], one in a `Box` or `Arc` too, also as the [source](Error::source) of other errors, however
+    /// deep.
     ///
     /// # Examples
     ///
@@ -267,13 +271,21 @@ impl Fault {
                 return Some(fault);
             }
             // What an `io::Error` carries is not its source: its own source is that of what it carries.
-            next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            next = match io_error(error).and_then(io::Error::get_ref) {
                 Some(carried) => Some(carried),
                 None => error.source(),
             };
         }
         None
     }
+}
+
+/// The error as an [`io::Error`], also behind a pointer that is an error itself, whose source is that of what it points to.
+fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let plain = error.downcast_ref::<io::Error>();
+    plain
+        .or_else(|| error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref))
+        .or_else(|| error.downcast_ref::<Box<io::Error>>().map(AsRef::as_ref))
 }
 
 impl fmt::Display for Fault {

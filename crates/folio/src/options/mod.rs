@@ -22,6 +22,7 @@ use std::path::Path;
 /// | last call | gives | of |
 /// |---|---|---|
 /// | [`map_view`](Self::map_view) | [`MmapViewSync`] | a file, safely |
+/// | [`open_path`](Self::open_path), [`create_new`](Self::create_new) | [`MmapViewSync`] | a file by its name, safely |
 /// | [`map_if_safe`](Self::map_if_safe) | [`Mmap`] | a file that the system proves unchangeable |
 /// | `unsafe` [`map`](Self::map), [`map_exec`](Self::map_exec), [`map_copy_read_only`](Self::map_copy_read_only) | [`Mmap`] | a file that nobody writes |
 /// | `unsafe` [`map_mut`](Self::map_mut), [`map_copy`](Self::map_copy) | [`MmapMut`] | a file that nobody else touches, or writes |
@@ -711,8 +712,8 @@ impl MmapOptions {
     }
 
     /// Creates a file and maps it for reading and writing, as [`MmapViewSync::create_new`](View::create_new) does, in the way that these
-    /// options say. The view has real blocks on the disk; what is before it by [`offset`](Self::offset) is a hole. The mapping keeps the
-    /// file.
+    /// options say. The view has real blocks on the disk; what is before it by [`offset`](Self::offset) is a hole, if the file system has
+    /// holes without being asked (those of Windows have not). The mapping keeps the file.
     ///
     /// # Errors
     ///
@@ -734,7 +735,10 @@ impl MmapOptions {
         let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
         let file = sys::file_of(file);
         let options = MmapOptions { allocate: true, ..self.clone() };
-        let mapping = options.map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok);
+        // What is before the view is there already when its blocks are asked for, so that it needs none itself.
+        let begun = if self.offset == 0 { Ok(()) } else { sys::set_len(sys::file_ref(&file), self.offset) };
+        let mapping = begun
+            .and_then(|()| options.map_file(sys::file_ref(&file), Protection::ReadWrite, false, Claim::Shared, Ok));
         match mapping {
             Ok(mapping) => Ok(View::first(mapping.keep(file))),
             Err(error) => {

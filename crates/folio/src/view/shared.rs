@@ -279,8 +279,9 @@ impl View<Shared> {
 
     /// The address of the first byte, for writing, or for atomic accesses of other kinds than folio has.
     ///
-    /// Plain writes through it obey the rules of [`as_mut_slice`](View::as_mut_slice); atomic ones may meet those of others who make
-    /// atomic ones. Nothing may be written if [`protection`](View::protection) does not allow it, or to a page that is lost, and the
+    /// Plain writes through it obey the rules of [`as_mut_slice`](View::as_mut_slice). Atomic ones may meet atomic ones of others, and
+    /// folio's own on the same number where those are single accesses of the machine: by routines, not on the heap and not by kernel copies
+    /// ([`fault`](crate::fault)). Nothing may be written if [`protection`](View::protection) does not allow it, or to a page that is lost, and the
     /// address is good for as long as that of [`as_ptr`](View::as_ptr).
     ///
     /// # Examples

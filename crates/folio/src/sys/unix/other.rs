@@ -75,9 +75,19 @@ pub(crate) fn sync_all(file: FileRef<'_>) -> io::Result<()> {
     match retry(|| unsafe { libc::fsync(file.as_raw_fd()) }) {
         // Memory with a descriptor, which no disk is behind, is nothing that could be synchronised (fsync(2); FreeBSD,
         // sys/kern/vfs_syscalls.c, kern_fsync).
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        #[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && is_of_no_file_system(file) => Ok(()),
         result => result,
     }
+}
+
+/// Whether there is no file system to ask about: memory with a descriptor is in none (fstatfs(2)).
+#[cfg(any(target_os = "freebsd", target_os = "dragonfly"))]
+fn is_of_no_file_system(file: FileRef<'_>) -> bool {
+    let mut answer = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the descriptor is open as long as it is borrowed; the structure is the one that the call fills.
+    let result = retry(|| unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) });
+    result.is_err_and(|error| error.raw_os_error() == Some(libc::EINVAL))
 }
 
 /// What only NetBSD has, and the crate `libc` does not declare.

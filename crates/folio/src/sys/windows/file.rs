@@ -176,19 +176,24 @@ pub(crate) fn is_at(file: FileRef<'_>, path: &Path) -> bool {
     let Ok(named) = fs::File::open(path) else {
         return false;
     };
-    identity(file).is_some_and(|open| identity(named.as_handle()) == Some(open))
+    numbers(file).is_some_and(|open| numbers(named.as_handle()) == Some(open))
 }
 
-/// The numbers by which the system knows a file while it is open, whatever handle it is open by: those of the volume and of the file in it
-/// (`BY_HANDLE_FILE_INFORMATION`). A file system of user space or of a network may have no number for files, and says 0. Those of ReFS
-/// are longer, and two of its files may have the same here.
+/// The numbers by which the system knows a file while it is open, if it has one for it. A file system of user space or of a network may
+/// have none, and says 0; where they are longer, as those of ReFS, and do not fit, all bits are set (MS-FSCC, 2.1.9).
 fn identity(file: FileRef<'_>) -> Option<FileId> {
+    numbers(file).filter(|&FileId(_, index)| index != 0 && index != u64::MAX)
+}
+
+/// What the system says of a file, whatever handle it is open by: the numbers of the volume and of the file in it
+/// (`BY_HANDLE_FILE_INFORMATION`).
+fn numbers(file: FileRef<'_>) -> Option<FileId> {
     let mut info = BY_HANDLE_FILE_INFORMATION::default();
     // SAFETY: the handle is open as long as it is borrowed; the structure is the one that the call fills.
     let result = unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut info) };
     true_or_last_error(result).ok()?;
     let index = u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow);
-    (index != 0).then_some(FileId(u64::from(info.dwVolumeSerialNumber), index))
+    Some(FileId(u64::from(info.dwVolumeSerialNumber), index))
 }
 
 /// The system has no such limit for a process.
