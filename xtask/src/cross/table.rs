@@ -86,6 +86,10 @@ const FEW_CASES: [(&str, &str); 3] =
 /// do not allow.
 const LARGE_PAGES: [(&str, &str); 4] = [FEW_CASES[0], FEW_CASES[1], FEW_CASES[2], ("RUST_BACKTRACE", "0")];
 
+/// Each function that is called has 160 bytes of the stack there for the registers of those that it calls (s390x ELF ABI), and without optimization
+/// many are called: more than the smallest stack holds beside the buffer of a kernel copy that goes through a pipe.
+const LARGE_FRAMES: [(&str, &str); 4] = [FEW_CASES[0], FEW_CASES[1], FEW_CASES[2], ("FOLIO_TEST_MORE_STACK", "2048")];
+
 /// All but the tests of documentation: to build each of those and to start an emulator for it takes long, and what they call the
 /// others call too.
 const PROGRAMS: &[&str] = &["--lib", "--tests"];
@@ -170,7 +174,7 @@ pub(crate) const TARGETS: &[Target] = &[
             ways: &[Way {
                 runner: "qemu-s390x -L /usr/s390x-linux-gnu",
                 tags: &["qemu", "pages-4k", "big-endian"],
-                variables: &FEW_CASES,
+                variables: &LARGE_FRAMES,
                 parts: &[],
                 always: true,
             }],

@@ -4,28 +4,17 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// What the steps of one copy hand on: the pipe, once there is one. Between steps it is empty.
+/// What the steps of one copy hand on: the pipe, once there is one, the end to read from first. Between steps it is empty: a step that does
+/// not come to its end may leave bytes in it, and gives it up.
+///
+/// The steps are written out, without a function around both: all of this has to fit on the smallest stack that a thread can have, also
+/// without optimization.
 #[derive(Debug)]
 pub(crate) struct CopyState(Option<(OwnedFd, OwnedFd)>);
 
 impl CopyState {
     pub(crate) const fn new() -> CopyState {
         CopyState(None)
-    }
-
-    /// Runs a step with the pipe's ends, the one to read from first. It answers how many of `len` bytes went through; if not all did, some
-    /// may be left in the pipe, which is given up then.
-    fn through_pipe(
-        &mut self,
-        len: usize,
-        step: impl FnOnce(&OwnedFd, &OwnedFd) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let (reader, writer) = self.0.take().map_or_else(pipe, Ok)?;
-        let count = step(&reader, &writer)?;
-        if count == len {
-            self.0 = Some((reader, writer));
-        }
-        Ok(count)
     }
 }
 
@@ -35,18 +24,23 @@ impl CopyState {
 ///
 /// `buffer.len()` bytes at `from` lie in one mapping that stays mapped for the length of the call.
 pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8], state: &mut CopyState) -> io::Result<usize> {
-    state.through_pipe(buffer.len(), |reader, writer| {
-        // SAFETY: the range lies in a mapping (caller); the kernel checks every page of it.
-        let count = reached(retry(|| unsafe { libc::write(writer.as_raw_fd(), from.cast(), buffer.len()) }))?;
-        // What went in comes out: nobody else has this pipe.
-        let mut done = 0;
-        while done < count {
-            let rest = &mut buffer[done..count];
-            // SAFETY: `rest` is ours and this long.
-            done += retry(|| unsafe { libc::read(reader.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) })?;
-        }
-        Ok(count)
-    })
+    let (reader, writer) = match state.0.take() {
+        Some(pipe) => pipe,
+        None => pipe()?,
+    };
+    // SAFETY: the range lies in a mapping (caller); the kernel checks every page of it.
+    let count = reached(retry(|| unsafe { libc::write(writer.as_raw_fd(), from.cast(), buffer.len()) }))?;
+    // What went in comes out: nobody else has this pipe.
+    let mut done = 0;
+    while done < count {
+        let rest = &mut buffer[done..count];
+        // SAFETY: `rest` is ours and this long.
+        done += retry(|| unsafe { libc::read(reader.as_raw_fd(), rest.as_mut_ptr().cast(), rest.len()) })?;
+    }
+    if count == buffer.len() {
+        state.0 = Some((reader, writer));
+    }
+    Ok(count)
 }
 
 /// Copies into the mapping at `to`, and says how many bytes it could reach.
@@ -56,13 +50,19 @@ pub(crate) unsafe fn checked_read(from: *const u8, buffer: &mut [u8], state: &mu
 /// `buffer.len()` bytes at `to` lie in one mapping that stays mapped for the length of the call, and no reference to
 /// them exists.
 pub(crate) unsafe fn checked_write(to: *mut u8, buffer: &[u8], state: &mut CopyState) -> io::Result<usize> {
-    state.through_pipe(buffer.len(), |reader, writer| {
-        let writer_fd = writer.as_raw_fd();
-        // SAFETY: the buffer is valid for reads of its length.
-        let filled = retry(|| unsafe { libc::write(writer_fd, buffer.as_ptr().cast(), buffer.len()) })?;
-        // SAFETY: the range lies in a mapping and nobody has a reference to it (caller); the kernel checks every page of it.
-        reached(retry(|| unsafe { libc::read(reader.as_raw_fd(), to.cast(), filled) }))
-    })
+    let (reader, writer) = match state.0.take() {
+        Some(pipe) => pipe,
+        None => pipe()?,
+    };
+    let writer_fd = writer.as_raw_fd();
+    // SAFETY: the buffer is valid for reads of its length.
+    let filled = retry(|| unsafe { libc::write(writer_fd, buffer.as_ptr().cast(), buffer.len()) })?;
+    // SAFETY: the range lies in a mapping and nobody has a reference to it (caller); the kernel checks every page of it.
+    let count = reached(retry(|| unsafe { libc::read(reader.as_raw_fd(), to.cast(), filled) }))?;
+    if count == buffer.len() {
+        state.0 = Some((reader, writer));
+    }
+    Ok(count)
 }
 
 /// `EFAULT` means that not even the first byte could be reached.
