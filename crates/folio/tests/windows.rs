@@ -463,7 +463,7 @@ unsafe extern "system" fn note(exception: *mut EXCEPTION_POINTERS) -> i32 {
 #[test]
 fn the_exception_of_a_lost_page_is_one_of_the_two() {
     alone("the_exception_of_a_lost_page_is_one_of_the_two", || {
-        let dir = TempDir::new_in(env::current_dir().unwrap()).unwrap();
+        let dir = TempDir::new_in(wine::folder()).unwrap();
         let path = dir.path().join("data");
         fs::write(&path, data(3 * page_size())).unwrap();
         let view = MmapViewSync::open_path(&path, Protection::Read).unwrap();
@@ -526,7 +526,7 @@ fn lose(view: &MmapViewSync, path: &Path, page: usize) {
 
 #[test]
 fn a_page_that_cannot_be_reached_is_an_error_with_its_offset() {
-    let dir = TempDir::new_in(env::current_dir().unwrap()).unwrap();
+    let dir = TempDir::new_in(wine::folder()).unwrap();
     let path = dir.path().join("data");
     for protection in [Protection::Read, Protection::ReadWrite] {
         fs::write(&path, data(3 * page_size())).unwrap();

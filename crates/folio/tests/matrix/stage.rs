@@ -27,9 +27,8 @@ impl Stage {
     pub(crate) fn new(cause: Cause) -> Result<Stage, String> {
         #[cfg(not(windows))]
         let directory = tempfile::tempdir();
-        // Where the system below Wine, if there is one, knows the files by the same paths.
         #[cfg(windows)]
-        let directory = std::env::current_dir().and_then(TempDir::new_in);
+        let directory = TempDir::new_in(wine::folder());
         let directory = directory.map_err(|error| error.to_string())?;
         #[cfg(target_os = "linux")]
         return Ok(Stage { _system: system::Setting::new(cause, directory.path())?, directory });

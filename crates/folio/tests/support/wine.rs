@@ -1,13 +1,19 @@
 //! What the system below Wine can do to a file that is mapped: cut it short, which Windows refuses.
 
+use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 /// The program of that system that cuts files. Wine shows the root of its file system as this drive.
 const TRUNCATE: &str = r"Z:\usr\bin\truncate";
+
+/// Where files are that both systems know by the same path: on the drive that is the root of the one below, as the program itself is.
+pub(crate) fn folder() -> PathBuf {
+    env::current_dir().unwrap().join(env!("CARGO_TARGET_TMPDIR"))
+}
 
 /// Whether there is such a system.
 pub(crate) fn is_below() -> bool {
