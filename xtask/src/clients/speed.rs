@@ -26,7 +26,7 @@ pub(super) fn run(rounds: usize) -> Result<()> {
         let cargo = cargo();
         execute(cmd!(shell, "nice -n 5 {cargo} build --release"))?;
         let built = folder().join("build/release/b3sum");
-        let program = folder().join(format!("b3sum-{name}"));
+        let program = folder().join(format!("timed-{name}"));
         fs::copy(&built, &program).with_context(|| built.display().to_string())?;
         programs.push(program);
     }
