@@ -10,6 +10,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+#[path = "../../../crates/folio/tests/support/fork.rs"]
+mod fork;
 #[path = "../../../crates/folio/tests/support/hugepages.rs"]
 mod hugepages;
 #[path = "../../../crates/folio/tests/support/seccomp.rs"]
@@ -51,24 +53,6 @@ fn in_child_for(test: &str, case: &str, body: impl FnOnce()) -> Output {
     output
 }
 
-/// Runs `body` in a child made by `fork`, and answers how that ended, as `waitpid` says it: 0 if the body is true.
-fn in_fork(body: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
-    // libraries of Linux keep their allocators in order across `fork`.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-        unsafe { libc::alarm(120) };
-        let well = body();
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(i32::from(!well)) };
-    }
-    let mut status = 0;
-    // SAFETY: the child is ours, and there is room for its status.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status
-}
-
 /// Bytes that this process has locked in memory.
 fn locked() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -96,7 +80,7 @@ fn advice_stays_inside_the_map() {
                 unsafe { canary.write(42) };
                 let result = map.advise_range($krate::Advice::DontFork, 2 * page, page);
                 // SAFETY: as above, or, in a child that has it no more, a signal.
-                let status = in_fork(|| unsafe { canary.read_volatile() } == 42);
+                let status = fork::in_fork(|| unsafe { canary.read_volatile() } == 42);
                 // SAFETY: this test mapped the page above.
                 assert_eq!(unsafe { libc::munmap(canary.cast(), page) }, 0);
                 (result.map_err(|error| error.kind()), status)
@@ -596,7 +580,7 @@ fn a_child_cannot_convert_what_its_parent_was_flushing() {
             theirs.flush_async().unwrap();
             other.flush_async().unwrap();
             map.flush_async().unwrap();
-            let status = in_fork(|| {
+            let status = fork::in_fork(|| {
                 assert!(theirs.make_read_only().is_ok());
                 let Err(error) = map.make_read_only() else { return false };
                 let inside = error.into_inner().unwrap().downcast::<FailedConversion<MmapMut>>().unwrap();

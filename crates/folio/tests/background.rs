@@ -8,6 +8,9 @@ use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(all(unix, not(folio_heap)))]
+#[path = "support/fork.rs"]
+mod fork;
+#[cfg(all(unix, not(folio_heap)))]
 #[path = "support/tries.rs"]
 mod tries;
 
@@ -20,25 +23,6 @@ fn written() -> MmapMut {
     let mut map = unsafe { MmapOptions::new().map_mut(&file) }.unwrap();
     map.fill(1);
     map
-}
-
-/// Runs `work` in a child made by `fork`, and answers how that ended: 0 if the work is well done.
-#[cfg(all(unix, not(folio_heap)))]
-fn in_child(work: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: the child uses what a child of a program with threads may not always use (memory is allocated); the C
-    // libraries of the systems in the platform table keep their allocators in order across `fork`.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        // SAFETY: no preconditions. A child that hangs ends by SIGALRM.
-        unsafe { libc::alarm(120) };
-        let well = work();
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(i32::from(!well)) };
-    }
-    let mut status = 0;
-    // SAFETY: the child is ours, and there is room for its status.
-    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-    status
 }
 
 /// The thread holds the mapping while it works. What needs the only view waits for that, and does not fail of it.
@@ -75,7 +59,7 @@ fn a_child_begins_with_a_thread_of_its_own() {
     let busy = written();
     for _ in 0..100 {
         busy.flush_async().unwrap();
-        let status = in_child(|| {
+        let status = fork::in_fork(|| {
             let own = folio::MmapViewSync::anonymous(100).unwrap().whole().is_ok_and(|view| view.len() == 100);
             let map = written();
             own && map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
@@ -99,7 +83,7 @@ fn a_child_flushes_in_the_background_whatever_threads_its_parent_was_starting() 
             });
         }
         let statuses = (0..tries::tries(250)).map(|_| {
-            in_child(|| {
+            fork::in_fork(|| {
                 let map = written();
                 map.flush_async().is_ok() && map.make_read_only().is_ok_and(|map| map.unmap().is_ok())
             })
@@ -127,7 +111,7 @@ fn a_child_flushes_a_mapping_that_its_parent_is_flushing() {
             });
         }
         let statuses = (0..tries::tries(150)).map(|_| {
-            in_child(|| {
+            fork::in_fork(|| {
                 let (head, tail) = (map.flush_range(0, 1), map.flush_range(LEN - 1, 1));
                 head.is_ok() && tail.is_ok()
             })

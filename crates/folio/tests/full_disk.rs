@@ -117,6 +117,30 @@ fn a_full_tmpfs_is_an_error_before_anything_is_mapped() {
     allocating_more_than_there_is_leaves_the_file_as_it_was(dir, &path, 0, 1 << 21);
 }
 
+/// Where the blocks of the view have to be written, nothing is written before it.
+#[test]
+fn what_is_before_the_view_of_a_new_file_is_a_hole() {
+    const BEFORE: u64 = 1 << 28;
+    if !seccomp::is_there() {
+        return skip("what_is_before_the_view_of_a_new_file_is_a_hole", "no filters of system calls");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("new");
+    // In a thread of its own, for which the file system has no such call.
+    let view = std::thread::scope(|threads| {
+        let create = || {
+            seccomp::fail(&[libc::SYS_fallocate], libc::EOPNOTSUPP);
+            MmapOptions::new().offset(BEFORE).len(1 << 16).create_new(&path)
+        };
+        threads.spawn(create).join().unwrap().unwrap()
+    });
+    view.store(0, 7_u8).unwrap();
+    view.flush().unwrap();
+    let file = fs::metadata(&path).unwrap();
+    assert_eq!(file.len(), BEFORE + (1 << 16));
+    assert!((1 << 16..1 << 20).contains(&(file.blocks() * 512)), "{} blocks", file.blocks());
+}
+
 const DISK: u64 = 32 << 20;
 
 /// A disk, with a file of this many bytes on it.

@@ -125,6 +125,40 @@ fn a_release_carries_what_came_before() {
     assert_eq!(early, None);
 }
 
+/// Also what was not exchanged is `Ok` outside, for its page was there: only what is inside says whether the lock was taken.
+#[test]
+fn an_exchange_says_whether_it_was_made() {
+    if fault::ATOMIC_WIDTH < 8 {
+        return skip::skip("an_exchange_says_whether_it_was_made", "the kernel's copies make no atomic access");
+    }
+    let view = MmapViewSync::anonymous(64).unwrap();
+    assert_eq!(view.compare_exchange(8, 0_u32, 7).unwrap(), Ok(0));
+    assert_eq!(view.compare_exchange(8, 0_u32, 8).unwrap(), Err(7));
+    assert_eq!(
+        view.compare_exchange(8, 7_u64, 9).unwrap(),
+        if cfg!(target_endian = "little") { Ok(7) } else { Err(7 << 32) }
+    );
+
+    // A lock as one writes it with std, around a sum that is not atomic.
+    let add = || {
+        for _ in 0..200 {
+            while view.compare_exchange(16, 0_u32, 1).unwrap().is_err() {
+                thread::yield_now();
+            }
+            let sum = view.load::<u64>(24).unwrap();
+            thread::yield_now();
+            view.store(24, sum + 1).unwrap();
+            view.store_release(16, 0_u32).unwrap();
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(add);
+        }
+    });
+    assert_eq!(view.load::<u64>(24).unwrap(), 400);
+}
+
 /// A number stands in the file as this machine has it in memory, which another machine may read the other way round.
 #[test]
 fn the_file_has_the_bytes_of_a_number_in_the_order_of_this_machine() {

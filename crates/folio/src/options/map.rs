@@ -120,12 +120,9 @@ impl MmapOptions {
     /// The flags that files and anonymous memory have in common, for private memory that can be written.
     pub(super) fn flags(&self) -> MapFlags {
         MapFlags {
-            protection: Protection::ReadWrite,
-            private: true,
             populate: self.populate,
             no_reserve: self.no_reserve_swap,
-            stack: false,
-            huge: None,
+            ..MapFlags::plain(Protection::ReadWrite, true)
         }
     }
 

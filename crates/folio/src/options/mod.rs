@@ -330,8 +330,8 @@ impl MmapOptions {
     ///
     /// Linux and Android, on x86-64 and aarch64. It takes 4 bytes for each page of the mapping, which are memory where a page is lost; the
     /// last call gives [`OutOfMemory`](io::ErrorKind::OutOfMemory) if there are none. Elsewhere, and after
-    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), it gives [`Unsupported`](io::ErrorKind::Unsupported). It installs the [fault handler](crate::fault). For anonymous memory it
-    /// is ignored.
+    /// [`use_kernel_copies`](crate::fault::use_kernel_copies), it gives [`Unsupported`](io::ErrorKind::Unsupported). It installs the
+    /// [fault handler](crate::fault). For anonymous memory it is ignored.
     ///
     /// # Safety
     ///

@@ -159,6 +159,13 @@ pub(crate) struct MapFlags {
     pub(crate) huge: Option<Option<u8>>,
 }
 
+impl MapFlags {
+    /// Ordinary pages, of which nothing more is asked.
+    pub(crate) const fn plain(protection: Protection, private: bool) -> MapFlags {
+        MapFlags { protection, private, populate: false, no_reserve: false, stack: false, huge: None }
+    }
+}
+
 /// Which call made a mapping: some systems take the two kinds back by different calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {

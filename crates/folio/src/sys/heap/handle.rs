@@ -32,6 +32,5 @@ pub(super) fn sync_data(file: FileRef<'_>) -> io::Result<()> {
 /// section, of which nothing is mapped here.
 pub(super) fn check_access(file: FileRef<'_>, write: bool) -> io::Result<()> {
     let protection = if write { Protection::ReadWrite } else { Protection::Read };
-    let flags = MapFlags { protection, private: false, populate: false, no_reserve: false, stack: false, huge: None };
-    windows::probe_mappable(file, windows::page_size(), &flags)
+    windows::probe_mappable(file, windows::page_size(), &MapFlags::plain(protection, false))
 }

@@ -121,15 +121,7 @@ mod tests {
     /// Two pages of which the second cannot be reached.
     fn half_lost(test: impl FnOnce(NonNull<u8>, usize)) {
         let page = page_size();
-        let flags = MapFlags {
-            protection: Protection::ReadWrite,
-            private: true,
-            populate: false,
-            no_reserve: false,
-            stack: false,
-            huge: None,
-        };
-        let address = map_anonymous(2 * page, &flags).unwrap();
+        let address = map_anonymous(2 * page, &MapFlags::plain(Protection::ReadWrite, true)).unwrap();
         // SAFETY: the mapping was made above with two pages, of which this is the second.
         let second = unsafe { address.add(page) };
         // SAFETY: the page was mapped above, and nobody else has its address.

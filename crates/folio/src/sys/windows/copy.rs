@@ -100,14 +100,7 @@ mod tests {
     use std::ptr::NonNull;
     use windows_sys::Win32::System::Memory::{PAGE_NOACCESS, VirtualProtect};
 
-    const FLAGS: MapFlags = MapFlags {
-        protection: Protection::ReadWrite,
-        private: true,
-        populate: false,
-        no_reserve: false,
-        stack: false,
-        huge: None,
-    };
+    const FLAGS: MapFlags = MapFlags::plain(Protection::ReadWrite, true);
 
     /// Two pages of which the second cannot be reached.
     fn half_lost(test: impl FnOnce(NonNull<u8>, usize)) {
